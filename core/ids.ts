@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto'
+
+/**
+ * Deterministic ids (SPEC S19): SHA-256 over the JSON array of the parts, the first 32 hex digits. A JSON array and not
+ * a joined text, because ("a", "bc") and ("ab", "c") must differ.
+ */
+export function scoringKey(eventId: string, userId: string, ruleId: string): string {
+  return digest([eventId, userId, ruleId])
+}
+
+/** The id of a reward task; the same crossing always has the same id, so that a replay can never pay twice. */
+export function rewardTaskId(userId: string, ruleId: string, period: string, threshold: number): string {
+  return `rt_${digest([userId, ruleId, period, threshold])}`
+}
+
+function digest(parts: readonly (string | number)[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
+}
+
+/** 16 bytes that stand for an event id in the dedupe state: the first half of its SHA-256. */
+export function eventIdHash(eventId: string): Buffer {
+  return createHash('sha256').update(eventId).digest().subarray(0, 16)
+}

@@ -1,0 +1,25 @@
+/** A cap's name, as rules write it. */
+export type CapName = 'per_bet' | 'per_minute' | 'per_hour' | 'per_day'
+
+/** The value of a record on `scores`, one for every rule that matched an event; its key is the user id. */
+export interface ScoreRecord {
+  readonly type: 'score'
+  readonly scoring_key: string
+  readonly event_id: string
+  readonly user_id: string
+  readonly rule_id: string
+  readonly rule_version: string
+  /** What the formula gave, rounded down, before caps; 0 where it gave no number. */
+  readonly raw_points: number
+  /** After caps. */
+  readonly points: number
+  /** The user's progress under the rule after this event, in the period of its time. */
+  readonly progress: number
+  /** The cap that left the fewest points; null where none cut. */
+  readonly cut_by: CapName | null
+  /** Why a rule that matched scored nothing, where the formula gave no finite number. */
+  readonly reason?: 'not_finite'
+  readonly detail?: string
+  /** RFC 3339. */
+  readonly event_ts: string
+}

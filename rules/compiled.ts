@@ -1,0 +1,60 @@
+import type { PlayerEvent } from '../core/model/event.ts'
+import type { Guardrails, Reward } from '../core/model/reward.ts'
+
+/** What the engine runs of a rule: pure functions and plain data, nothing that can throw or reach outside. */
+export interface CompiledRule {
+  readonly ruleId: string
+  /** `meta.version`; `"1.0"` where the file has none. */
+  readonly version: string
+  readonly experiment?: string
+  /** The events it looks at. */
+  readonly eventNames: readonly string[]
+  /** `strict`: gets its events in event-time order, once the watermark has passed them by the reordering window. */
+  readonly ordering: 'any' | 'strict'
+  /** IANA name; calendar windows and dates without a time are read in it. */
+  readonly timeZone: string
+  /** All filters hold. A missing field makes its filter false. Event name is already known to fit. */
+  matches(event: PlayerEvent): boolean
+  /** The formula, rounded down, at least 0 and at most Number.MAX_SAFE_INTEGER. */
+  points(event: PlayerEvent): Points
+  readonly caps: Caps
+  readonly trigger?: Trigger
+  readonly guardrails: Guardrails
+}
+
+export type Points = { readonly ok: true; readonly points: number } | { readonly ok: false; readonly detail: string }
+
+/** Most points, whole numbers; absent: no cap. `perBet` also stands for its alias `per_event`. */
+export interface Caps {
+  readonly perBet?: number
+  readonly perMinute?: number
+  readonly perHour?: number
+  readonly perDay?: number
+}
+
+export type Reset = 'never' | 'daily' | 'weekly' | 'monthly'
+
+export interface Trigger {
+  /** Ascending. */
+  readonly thresholds: readonly number[]
+  /** Aligned with `thresholds`. */
+  readonly rewards: readonly Reward[]
+  readonly reset: Reset
+}
+
+/** A rule with the instant from which it is in effect. */
+export interface RuleVersion {
+  readonly rule: CompiledRule
+  /** Event time in ms; undefined: since ever. */
+  readonly effectiveFrom: number | undefined
+}
+
+/** The rules as of one position in the control topic. Immutable. */
+export interface RuleSet {
+  /** The rules that look at `eventName`, each in the newest version in effect at event time `ts`, in order of rule id. */
+  at(eventName: string, ts: number): readonly CompiledRule[]
+  /** True where some version of some rule asks for the strict lane for `eventName`. */
+  hasStrict(eventName: string): boolean
+  /** Every version known, in the order of publication. */
+  readonly versions: readonly RuleVersion[]
+}
