@@ -1,0 +1,81 @@
+/**
+ * What a role tells about itself to monitoring. The names that Prometheus sees stand in connectors/observe/metrics.ts.
+ * Call these once a batch, not once an event: each call looks its labels up.
+ */
+export interface Counter<Label extends string = never> {
+  /** `amount` is at least 0. */
+  add(amount: number, labels: Readonly<Record<Label, string | number>>): void
+}
+
+export interface Gauge<Label extends string = never> {
+  set(value: number, labels: Readonly<Record<Label, string | number>>): void
+  /** Forgets one series, for instance that of a partition that was handed over. */
+  remove(labels: Readonly<Record<Label, string | number>>): void
+}
+
+export interface Histogram<Label extends string = never> {
+  observe(value: number, labels: Readonly<Record<Label, string | number>>): void
+}
+
+export interface Metrics {
+  /** Events read: scored or passed + duplicates + dead letters, by exact count. */
+  readonly events: Counter<'partition'>
+  /** Events seen before and dropped. */
+  readonly duplicates: Counter<'partition'>
+  /** Records set aside, by DlqReason. */
+  readonly deadLetters: Counter<'reason'>
+  /** Score records above zero. */
+  readonly scores: Counter<'rule_id'>
+  /** Points after caps. */
+  readonly points: Counter<'rule_id'>
+  /** Reward tasks created. */
+  readonly rewards: Counter<'rule_id'>
+  /** Reward tasks that came to an end in the sink. */
+  readonly payouts: Counter<'outcome'>
+  /** Calls to the wallet, by what came of each. */
+  readonly walletCalls: Counter<'outcome'>
+  /** Partitions that this process works on. */
+  readonly partitions: Gauge<'topic'>
+  /** Readable records not yet processed. Markers make it an upper bound until the partition is caught up. */
+  readonly lagRecords: Gauge<'topic' | 'partition'>
+  /** Seconds since the oldest record not yet processed was written; 0 when caught up. */
+  readonly lagSeconds: Gauge<'topic' | 'partition'>
+  /** Seconds from fetched to committed, of one batch. */
+  readonly batchSeconds: Histogram<'partition'>
+  /** Records in one batch. */
+  readonly batchRecords: Histogram<'partition'>
+  /** Seconds that the log took to commit one transaction. */
+  readonly commitSeconds: Histogram<'partition'>
+  /** Seconds from written (ingest) to committed, of the oldest record of a batch. */
+  readonly processingSeconds: Histogram
+  /** Seconds that a partition's recovery took, by what was decided: ready, replay-tail or rebuild. */
+  readonly recoverySeconds: Histogram<'decision'>
+  /** Seconds from a reward task's creation on the log to its success in the ledger. */
+  readonly payoutSeconds: Histogram
+}
+
+const nothing = (): void => undefined
+const counter = { add: nothing }
+const gauge = { set: nothing, remove: nothing }
+const histogram = { observe: nothing }
+
+/** Measures nothing; for tests and for commands that nobody scrapes. */
+export const silentMetrics: Metrics = {
+  events: counter,
+  duplicates: counter,
+  deadLetters: counter,
+  scores: counter,
+  points: counter,
+  rewards: counter,
+  payouts: counter,
+  walletCalls: counter,
+  partitions: gauge,
+  lagRecords: gauge,
+  lagSeconds: gauge,
+  batchSeconds: histogram,
+  batchRecords: histogram,
+  commitSeconds: histogram,
+  processingSeconds: histogram,
+  recoverySeconds: histogram,
+  payoutSeconds: histogram,
+}
