@@ -17,6 +17,7 @@ export const ERROR_KINDS = {
   ONCEWARD_E_SETTING_INVALID: { blame: 'user', retry: false },
   ONCEWARD_E_FILE_UNREADABLE: { blame: 'user', retry: false },
   ONCEWARD_E_FILE_UNWRITABLE: { blame: 'user', retry: false },
+  ONCEWARD_E_SCHEMA_INVALID: { blame: 'user', retry: false },
   // rules
   ONCEWARD_E_RULE_SYNTAX: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_UNKNOWN_KEY: { blame: 'user', retry: false },
@@ -48,6 +49,8 @@ export const ERROR_KINDS = {
   // ledger and wallet
   ONCEWARD_E_LEDGER_UNAVAILABLE: { blame: 'external', retry: true },
   ONCEWARD_E_LEDGER_REFUSED: { blame: 'external', retry: false },
+  ONCEWARD_E_POSTGRES_EMBEDDED: { blame: 'external', retry: false },
+  ONCEWARD_E_MONEY_INVALID: { blame: 'external', retry: false },
   ONCEWARD_E_TASK_MALFORMED: { blame: 'external', retry: false },
   ONCEWARD_E_WALLET_UNAVAILABLE: { blame: 'external', retry: true },
   ONCEWARD_E_WALLET_REFUSED: { blame: 'external', retry: false },
