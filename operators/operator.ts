@@ -1,0 +1,126 @@
+import type { DlqRecord } from '../core/model/dlq.ts'
+import type { PlayerEvent } from '../core/model/event.ts'
+import type { RewardTask } from '../core/model/reward.ts'
+import type { ScoreRecord } from '../core/model/score.ts'
+import type { CompiledRule, Points, RuleSet } from '../rules/compiled.ts'
+import type { StagedState } from '../state/staged-state.ts'
+import type { Account } from '../state/stores.ts'
+import type { EventTime } from './event-time.ts'
+
+/**
+ * One step of the line: pure and synchronous. It sees no clock, random, network or file; what it needs of time is in the
+ * events, what it remembers is in the staged state.
+ */
+export interface Operator<In, Out> {
+  readonly name: string
+  /** Announces the state that `process` will touch for `input`, and hands on what may follow from it. Sees no state. */
+  ask(input: In, batch: BatchContext, next: (output: Out) => void): void
+  process(input: In, batch: BatchContext, next: (output: Out) => void): void
+  /** As `ask`, for what waits from former batches and may be released in this one. */
+  askWaiting?(batch: BatchContext, next: (output: Out) => void): void
+  /** After the last input of the batch: what waited and whose turn has come. */
+  release?(batch: BatchContext, next: (output: Out) => void): void
+}
+
+/** What the operators of one batch share. */
+export interface BatchContext {
+  readonly state: StagedState
+  readonly time: EventTime
+  readonly rules: RuleSet
+  readonly output: BatchOutput
+  /** Held events read from disk because their turn may come in this batch, in order. */
+  readonly waiting: readonly Turn[]
+  /** Events of this batch that joined the strict lane. */
+  readonly joined: Turn[]
+}
+
+/** What a batch brings forth, in order; the pipeline turns it into records. */
+export interface BatchOutput {
+  readonly scores: Emitted<ScoreRecord>[]
+  readonly rewards: Emitted<RewardTask>[]
+  readonly dlq: Emitted<DlqRecord>[]
+  readonly counts: BatchCounts
+}
+
+export interface Emitted<T> {
+  /** The record's key: the user id, where there is one. */
+  readonly key: string | null
+  readonly value: T
+  /** Ingest time of the event it comes from, ms: the output's timestamp, so that a replay writes the same. */
+  readonly timestamp: number
+}
+
+/** events = unique + duplicates + dlq, by exact count, for every batch. */
+export interface BatchCounts {
+  events: number
+  unique: number
+  duplicates: number
+  schema: number
+  future: number
+  late: number
+  /** Scores above zero. */
+  scores: number
+  points: number
+  rewards: number
+}
+
+export interface Source {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** A valid event as it arrived. */
+export interface Arrival {
+  readonly event: PlayerEvent
+  readonly ingestTs: number
+  readonly source: Source
+  readonly raw: Buffer
+  readonly idHash: string
+  /** The event in the lane that scores at once. */
+  readonly eager: Turn
+  /** The event in the strict lane, where a rule asks for it. */
+  readonly strict: Turn | undefined
+}
+
+/** An event whose turn it is to be scored, in one of the two lanes. */
+export interface Turn {
+  readonly event: PlayerEvent
+  readonly ingestTs: number
+  readonly lane: 'any' | 'strict'
+  /** The rules that match it, evaluated once, when the batch's state is asked for. */
+  scorings: readonly Scoring[]
+}
+
+/** One rule that matches one event. */
+export interface Scoring {
+  readonly event: PlayerEvent
+  readonly ingestTs: number
+  readonly rule: CompiledRule
+  readonly formula: Points
+  readonly accountKey: string
+}
+
+/** A scoring after caps. */
+export interface Capped extends Scoring {
+  readonly account: Account
+  readonly rawPoints: number
+  readonly points: number
+  readonly cutBy: ScoreRecord['cut_by']
+}
+
+/** A scoring after progress. */
+export interface Progressed extends Capped {
+  readonly progress: number
+  readonly period: string
+  /** Indices of the thresholds that this event crossed. */
+  readonly crossed: readonly number[]
+}
+
+export function emptyOutput(): BatchOutput {
+  return { scores: [], rewards: [], dlq: [], counts: noCounts() }
+}
+
+export function noCounts(): BatchCounts {
+  return { events: 0, unique: 0, duplicates: 0, schema: 0, future: 0, late: 0, scores: 0, points: 0, rewards: 0 }
+}

@@ -1,0 +1,147 @@
+import { OncewardError } from '../core/errors.ts'
+import type { Log } from '../core/ports/log.ts'
+import type { PartitionStore } from '../state/partition-store.ts'
+import { decideRecovery, type Recovery, type RecoveryFacts } from '../state/recovery.ts'
+import { STORE_FORMAT, type Stamp } from '../state/stamp.ts'
+import type { TaskMeta } from '../state/stores.ts'
+
+export interface RecoveryOptions {
+  readonly log: Log
+  readonly store: PartitionStore
+  readonly application: string
+  readonly partition: number
+  readonly events: string
+  readonly changelog: string
+  readonly deleteRetentionMs: number
+  /** Wall clock, ms. */
+  readonly now: () => number
+  /** Called now and then with the changelog offset reached and its end. */
+  readonly progress?: (at: number, end: number) => void
+  /** True once the work is no longer wanted: recovery then stops with ONCEWARD_E_LOG_CLOSED. */
+  readonly cancelled: () => boolean
+}
+
+export interface Recovered {
+  readonly recovery: Recovery
+  /** The next input offset to read. */
+  readonly position: number
+  readonly changelogOffset: number
+  readonly meta: TaskMeta | undefined
+  /** Changelog records applied. */
+  readonly applied: number
+}
+
+/**
+ * Brings a partition's store to the committed input offset. The caller has opened the partition's transactional id, so
+ * every older transaction is settled and what is read here is final.
+ *
+ * I3 (level): afterwards the store's own input offset is the committed one; anything else is refused, never guessed.
+ */
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  const facts = await gatherFacts(options)
+  const recovery = decideRecovery(facts)
+  const { store } = options
+  if (recovery.kind === 'refuse') throw new OncewardError(recovery.code, where(options) + recovery.reason)
+  if (recovery.kind === 'ready') {
+    const changelogOffset = isStamp(facts.stamp) ? facts.stamp.changelogOffset : facts.changelog.end
+    return {
+      recovery,
+      position: facts.committed ?? facts.input.earliest,
+      changelogOffset,
+      meta: await store.meta(),
+      applied: 0,
+    }
+  }
+  if (recovery.kind === 'rebuild') await store.clear()
+  const from = recovery.kind === 'rebuild' ? facts.changelog.earliest : recovery.from
+  const { reached, applied } = await applyChangelog(options, from, facts.changelog.end)
+  const meta = await store.meta()
+  const position = positionAfter(options, facts, meta)
+  await store.write([], [], stampOf(options, position, reached))
+  return { recovery, position, changelogOffset: reached, meta, applied }
+}
+
+async function gatherFacts(options: RecoveryOptions): Promise<RecoveryFacts> {
+  const { log, application, partition, events, changelog } = options
+  const input = { topic: events, partition }
+  const [committed] = await log.committed(application, [input])
+  const [inputBounds, changelogBounds] = await log.bounds([input, { topic: changelog, partition }])
+  if (inputBounds === undefined || changelogBounds === undefined) {
+    throw new OncewardError(
+      'ONCEWARD_E_LOG_TOPIC_MISSING',
+      `${where(options)}the log tells no bounds for ${events} or ${changelog}`,
+    )
+  }
+  return {
+    application,
+    partition,
+    committed,
+    stamp: await options.store.stamp(),
+    input: inputBounds,
+    changelog: changelogBounds,
+    now: options.now(),
+    deleteRetentionMs: options.deleteRetentionMs,
+  }
+}
+
+async function applyChangelog(
+  options: RecoveryOptions,
+  from: number,
+  end: number,
+): Promise<{ reached: number; applied: number }> {
+  const reader = await options.log.reader({ topic: options.changelog, partition: options.partition })
+  let reached = from
+  let applied = 0
+  try {
+    while (reached < end) {
+      if (options.cancelled()) throw new OncewardError('ONCEWARD_E_LOG_CLOSED', `${where(options)}recovery was stopped`)
+      const batch = await reader.read(reached, { bytesMax: 4 << 20 })
+      await options.store.apply(batch.records)
+      applied += batch.records.length
+      // Nothing readable before the end: what is left are markers and aborted records.
+      reached = batch.records.length === 0 && batch.nextOffset <= reached ? end : batch.nextOffset
+      options.progress?.(reached, end)
+    }
+  } finally {
+    await reader.close()
+  }
+  return { reached, applied }
+}
+
+/** The committed offset, or what the state says of itself where the group has forgotten its offsets. */
+function positionAfter(options: RecoveryOptions, facts: RecoveryFacts, meta: TaskMeta | undefined): number {
+  const { committed, input } = facts
+  const position = committed ?? meta?.inputOffset ?? input.earliest
+  if (meta === undefined && (committed ?? 0) > 0) {
+    throw new OncewardError(
+      'ONCEWARD_E_STATE_CHANGELOG_LOST',
+      `${where(options)}events up to offset ${committed} were processed, but the changelog holds no state for them. Restore the changelog topic, or start a new --application`,
+    )
+  }
+  if (meta !== undefined && committed !== undefined && meta.inputOffset !== committed) {
+    throw new OncewardError(
+      'ONCEWARD_E_STATE_INPUT_RESET',
+      `${where(options)}the group's committed offset is ${committed}, but the state accounts for the input up to ${meta.inputOffset}: someone moved the group's offsets. Set them back to ${meta.inputOffset}, or start a new --application`,
+    )
+  }
+  if (position < input.earliest) {
+    throw new OncewardError(
+      'ONCEWARD_E_STATE_INPUT_LOST',
+      `${where(options)}the next event to process is at offset ${position}, but the topic begins at ${input.earliest}: retention deleted unread events`,
+    )
+  }
+  return position
+}
+
+function stampOf(options: RecoveryOptions, inputOffset: number, changelogOffset: number): Stamp {
+  const { application, partition } = options
+  return { format: STORE_FORMAT, application, partition, inputOffset, changelogOffset, writtenAt: options.now() }
+}
+
+function isStamp(stamp: RecoveryFacts['stamp']): stamp is Stamp {
+  return stamp !== undefined && stamp !== 'unreadable'
+}
+
+function where({ application, partition }: RecoveryOptions): string {
+  return `${application}, partition ${partition}: `
+}

@@ -1,0 +1,102 @@
+import type { Clock } from '../core/clock.ts'
+import { messageOf, OncewardError } from '../core/errors.ts'
+import type { Log, LogRecord, PartitionReader } from '../core/ports/log.ts'
+import type { Logger } from '../core/ports/logger.ts'
+import type { RuleSet } from '../rules/compiled.ts'
+import { foldControl } from '../rules/control.ts'
+import { formatProblem } from '../rules/problem.ts'
+
+const POLL_WAIT_MS = 500
+const RETRY_DELAY_MS = 1_000
+
+/**
+ * The rules as the control topic tells them. It is read whole before the worker begins and followed from then on; a new
+ * set is seen by the next batch.
+ */
+export class RuleFeed {
+  readonly #log: Log
+  readonly #topic: string
+  readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #records: LogRecord[] = []
+  readonly #stop = new AbortController()
+  #reader: PartitionReader | undefined
+  #position = 0
+  #set: RuleSet = foldControl([]).set
+  #reported = 0
+  #following: Promise<void> = Promise.resolve()
+
+  constructor(options: { log: Log; topic: string; logger: Logger; clock: Clock }) {
+    this.#log = options.log
+    this.#topic = options.topic
+    this.#logger = options.logger
+    this.#clock = options.clock
+  }
+
+  get rules(): RuleSet {
+    return this.#set
+  }
+
+  /** The control records read so far, in log order. */
+  get records(): readonly LogRecord[] {
+    return this.#records
+  }
+
+  /** Reads to the end of the control topic. */
+  async catchUp(): Promise<void> {
+    const partition = { topic: this.#topic, partition: 0 }
+    const [bounds] = await this.#log.bounds([partition])
+    if (bounds === undefined)
+      throw new OncewardError('ONCEWARD_E_LOG_TOPIC_MISSING', `there is no topic ${this.#topic}`)
+    this.#reader ??= await this.#log.reader(partition)
+    this.#position = Math.max(this.#position, bounds.earliest)
+    while (this.#position < bounds.end) if (!(await this.#readOn(0))) break
+  }
+
+  /** Follows the topic until `close`. A lost connection is waited out: the rules known so far stay in force. */
+  follow(): void {
+    this.#following = this.#followLoop()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#following
+    await this.#reader?.close()
+  }
+
+  async #followLoop(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#readOn(POLL_WAIT_MS)
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        this.#logger.warn(
+          { error: messageOf(error), topic: this.#topic },
+          'cannot read rule updates; the known rules stay in force',
+        )
+        await this.#clock.sleep(RETRY_DELAY_MS, this.#stop.signal)
+      }
+    }
+  }
+
+  /** Reads one batch; false where nothing moved. */
+  async #readOn(waitMs: number): Promise<boolean> {
+    if (this.#reader === undefined) return false
+    const batch = await this.#reader.read(this.#position, { waitMs })
+    const moved = batch.nextOffset > this.#position
+    this.#position = batch.nextOffset
+    if (batch.records.length === 0) return moved
+    this.#records.push(...batch.records)
+    const { set, problems } = foldControl(this.#records)
+    this.#set = set
+    for (const problem of problems.slice(this.#reported)) {
+      this.#logger.error(
+        { topic: this.#topic, code: problem.code },
+        `a published rule is ignored: ${formatProblem(problem)}`,
+      )
+    }
+    this.#reported = Math.max(this.#reported, problems.length)
+    this.#logger.info({ versions: set.versions.length }, 'rules updated')
+    return true
+  }
+}

@@ -1,0 +1,231 @@
+import { assert } from '../core/assert.ts'
+import type { Clock } from '../core/clock.ts'
+import { OncewardError } from '../core/errors.ts'
+import type { Log, RecordBatch, TransactionalProducer } from '../core/ports/log.ts'
+import type { Logger } from '../core/ports/logger.ts'
+import type { OrderedKv } from '../core/ports/ordered-kv.ts'
+import type { Topics } from '../core/topics.ts'
+import type { BatchOutput } from '../operators/operator.ts'
+import type { RuleSet } from '../rules/compiled.ts'
+import { PartitionStore } from '../state/partition-store.ts'
+import { hourOf } from '../state/seen-ids.ts'
+import { STORE_FORMAT, type Stamp } from '../state/stamp.ts'
+import { StagedState } from '../state/staged-state.ts'
+import { parseHeldKey } from '../state/stores.ts'
+import { runBatch } from './batch.ts'
+import { type OutputPartitions, toRecords } from './outputs.ts'
+import { type Recovered, recover } from './recover.ts'
+import type { Topology } from './topology.ts'
+
+export interface TaskOptions {
+  readonly log: Log
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly application: string
+  readonly partition: number
+  readonly topics: Topics
+  readonly changelog: string
+  readonly outputPartitions: OutputPartitions
+  readonly topology: Topology
+  readonly openStore: () => Promise<OrderedKv>
+  /** The rules as they stand now; asked once a batch. */
+  readonly rules: () => RuleSet
+  readonly reorderWindowMs: number
+  readonly dedupeWindowMs: number
+  readonly deleteRetentionMs: number
+  readonly cancelled: () => boolean
+}
+
+/** What one committed batch did, for metrics. */
+export interface BatchReport {
+  readonly output: BatchOutput
+  readonly records: number
+  /** Ingest time of the batch's oldest record, ms. */
+  readonly oldestIngestTs: number
+  readonly batchMs: number
+  readonly commitMs: number
+}
+
+/**
+ * One partition of one application: its transactional id, its store, its place in the input.
+ *
+ * I4 (commit first): the log has a batch before the store does, so the store is level with the log or behind, never ahead.
+ * I5 (one writer): this task's transactional id was opened before the committed offset was read; an older task of the
+ *    partition can commit nothing after that.
+ * I6 (no second try): after any failure the task is finished; what is true is found out by opening another.
+ */
+export class PartitionTask {
+  readonly recovered: Recovered
+  readonly #options: TaskOptions
+  readonly #producer: TransactionalProducer
+  readonly #store: PartitionStore
+  readonly #state: StagedState
+  #position: number
+  #changelogOffset: number
+  #watermark: number | undefined
+  #heldSince: number | undefined
+  /** The hour up to which segments of ids were dropped. */
+  #expiredHour = Number.NEGATIVE_INFINITY
+  #status: 'open' | 'busy' | 'failed' | 'closed' = 'open'
+
+  private constructor(
+    options: TaskOptions,
+    producer: TransactionalProducer,
+    store: PartitionStore,
+    recovered: Recovered,
+  ) {
+    this.#options = options
+    this.#producer = producer
+    this.#store = store
+    this.recovered = recovered
+    this.#position = recovered.position
+    this.#changelogOffset = recovered.changelogOffset
+    this.#watermark = recovered.meta?.watermark
+    this.#state = new StagedState(store.kv, { dedupeWindowMs: options.dedupeWindowMs })
+  }
+
+  /** Fences whoever had the partition, recovers its state, and stands ready at its committed offset. */
+  static async open(options: TaskOptions): Promise<PartitionTask> {
+    const { log, application, partition, topics, changelog, clock } = options
+    const producer = await log.transactional(`${application}.${partition}`)
+    let kv: OrderedKv | undefined
+    try {
+      kv = await options.openStore()
+      const store = new PartitionStore(kv)
+      const recovered = await recover({
+        log,
+        store,
+        application,
+        partition,
+        events: topics.events,
+        changelog,
+        deleteRetentionMs: options.deleteRetentionMs,
+        now: () => clock.now(),
+        cancelled: options.cancelled,
+      })
+      const task = new PartitionTask(options, producer, store, recovered)
+      await task.#readHeldSince()
+      return task
+    } catch (error) {
+      await kv?.close()
+      await producer.close()
+      throw error
+    }
+  }
+
+  /** The next input offset to read. */
+  get position(): number {
+    return this.#position
+  }
+
+  get watermark(): number | undefined {
+    return this.#watermark
+  }
+
+  /** Event time of the oldest held event; undefined where none is held. */
+  get heldSince(): number | undefined {
+    return this.#heldSince
+  }
+
+  /**
+   * One batch, exactly once:
+   *  1. the consumer fetched it; what lies below our position was processed before
+   *  2. decode, check, ask each operator which state it will touch
+   *  3. read all of it in one call
+   *  4. run the operators over the staged view
+   *  5. one transaction: outputs, the last value of each changed key, the input position
+   *  6. only once it has committed: one write to the store, with the stamp
+   * Answers undefined where there was nothing to do. Any error leaves the task failed (I6).
+   */
+  async process(batch: RecordBatch): Promise<BatchReport | undefined> {
+    assert(this.#status === 'open', `a task processes one batch at a time and none after a failure: ${this.#status}`)
+    assert(batch.fetchOffset <= this.#position, `no gap: fetched at ${batch.fetchOffset}, expected ${this.#position}`)
+    const records =
+      batch.fetchOffset === this.#position
+        ? batch.records
+        : batch.records.filter(({ offset }) => offset >= this.#position)
+    const first = records[0]
+    if (first === undefined) {
+      this.#position = Math.max(this.#position, batch.nextOffset)
+      return undefined
+    }
+    this.#status = 'busy'
+    try {
+      const report = await this.#processRecords(records, batch.nextOffset)
+      this.#status = 'open'
+      return { ...report, records: records.length, oldestIngestTs: first.timestamp }
+    } catch (error) {
+      this.#status = 'failed'
+      throw error
+    }
+  }
+
+  async #processRecords(
+    records: RecordBatch['records'],
+    nextOffset: number,
+  ): Promise<Omit<BatchReport, 'records' | 'oldestIngestTs'>> {
+    const { clock, application, topics, partition, changelog, outputPartitions } = this.#options
+    const startedMs = clock.monotonic()
+    const result = await runBatch(this.#options.topology, this.#state, {
+      records,
+      nextOffset,
+      rules: this.#options.rules(),
+      reorderWindowMs: this.#options.reorderWindowMs,
+      watermark: this.#watermark,
+      heldSince: this.#heldSince,
+      expireSeen: this.#watermark !== undefined && hourOf(this.#watermark) > this.#expiredHour,
+    })
+    const changes = this.#state.changes(nextOffset)
+    const destination = { topics, partitions: outputPartitions, changelog, partition }
+    const commitStartedMs = clock.monotonic()
+    const ends = await this.#producer.commit({
+      records: toRecords(result.output, changes, destination, clock.now()),
+      offsets: { group: application, positions: [{ topic: topics.events, partition, offset: nextOffset }] },
+    })
+    const commitMs = clock.monotonic() - commitStartedMs
+    const end = ends.find(({ topic, partition: of }) => topic === changelog && of === partition)
+    assert(end !== undefined, 'a commit tells where the changelog ends')
+    this.#changelogOffset = end.nextOffset
+    await this.#store.write(changes, this.#state.indexOps(), this.#stamp(nextOffset))
+    this.#state.settled()
+    if (!result.expiryPending && this.#watermark !== undefined) this.#expiredHour = hourOf(this.#watermark)
+    this.#position = nextOffset
+    this.#watermark = result.watermark
+    if (result.heldChanged) await this.#readHeldSince()
+    return { output: result.output, batchMs: clock.monotonic() - startedMs, commitMs }
+  }
+
+  /** Closes the store and the producer; idempotent. A batch under way must have ended. */
+  async close(): Promise<void> {
+    if (this.#status === 'closed') return
+    assert(this.#status !== 'busy', 'a task is closed between batches')
+    this.#status = 'closed'
+    try {
+      await this.#producer.close()
+    } finally {
+      await this.#store.close()
+    }
+  }
+
+  async #readHeldSince(): Promise<void> {
+    const key = await this.#state.firstHeld()
+    this.#heldSince = key === undefined ? undefined : parseHeldKey(key).ts
+  }
+
+  #stamp(inputOffset: number): Stamp {
+    const { application, partition, clock } = this.#options
+    return {
+      format: STORE_FORMAT,
+      application,
+      partition,
+      inputOffset,
+      changelogOffset: this.#changelogOffset,
+      writtenAt: clock.now(),
+    }
+  }
+}
+
+/** True where trying again, with a fresh task, may help. */
+export function isRecoverable(error: unknown): boolean {
+  return error instanceof OncewardError && (error.retry || error.code === 'ONCEWARD_E_LOG_FENCED')
+}

@@ -1,0 +1,37 @@
+import { createCap } from '../operators/cap.ts'
+import { createDedupe } from '../operators/dedupe.ts'
+import type { Arrival } from '../operators/operator.ts'
+import { createReorder } from '../operators/reorder.ts'
+import { createRewardEmit } from '../operators/reward-emit.ts'
+import { createScore } from '../operators/score.ts'
+import { createThreshold } from '../operators/threshold.ts'
+import { type Line, line } from './line.ts'
+import { createRecordReader, type RecordReader, type ReaderOptions } from './record-reader.ts'
+
+/**
+ * The whole way of an event through a worker:
+ *
+ *   events.raw ─▶ normalize ─▶ dedupe ─▶ reorder ─▶ score ─▶ cap ─▶ threshold ─▶ reward-emit ─▶ scores, reward.tasks
+ *                     └──────────▶ dlq ◀────┘
+ *
+ * normalize needs no state and runs when a batch is read; the others run once the state they asked for is at hand
+ * (pipeline/batch.ts). Each is one file in operators/.
+ */
+export interface Topology {
+  /** normalize: a record of the log becomes an event, a tick or a rejection. */
+  readonly read: RecordReader
+  /** From the event to its scores and rewards. */
+  readonly line: Line<Arrival, never>
+}
+
+export function createTopology(options: ReaderOptions): Topology {
+  return {
+    read: createRecordReader(options),
+    line: line(createDedupe())
+      .to(createReorder())
+      .to(createScore())
+      .to(createCap())
+      .to(createThreshold())
+      .to(createRewardEmit()),
+  }
+}

@@ -1,0 +1,251 @@
+import { assert } from '../core/assert.ts'
+import { DAY_MS } from '../core/durations.ts'
+import type { KvOp, OrderedKv } from '../core/ports/ordered-kv.ts'
+import {
+  decodeSeenChunk,
+  decodeSeenTime,
+  encodeSeenChunk,
+  encodeSeenTime,
+  hourOf,
+  hourOfChunkKey,
+  type SeenEntry,
+  seenChunkKey,
+  seenIndexKey,
+} from './seen-ids.ts'
+import { prefixRange, type Store } from './store.ts'
+import { HELD, type HeldEvent, heldKey, SEEN_CHUNK_PREFIX } from './stores.ts'
+
+/** A change to the keyed state: what the changelog carries. A null value deletes. */
+export interface Change {
+  readonly key: Buffer
+  readonly value: Buffer | null
+}
+
+export interface StagedStateOptions {
+  /** How long an event id is remembered, ms of event time. */
+  readonly dedupeWindowMs?: number
+  /** Most decoded values kept in memory between batches. */
+  readonly cachedValuesMax?: number
+}
+
+interface Entry {
+  readonly store: Store<unknown>
+  value: unknown
+  /** The batch that asked for it last: a read of a key that was not asked for is a bug. */
+  batch: number
+  dirty: boolean
+}
+
+/** How many expired chunks of ids one batch drops at most; one batch adds one or two, so this keeps up. */
+const CHUNKS_DROPPED_MAX = 8
+
+/**
+ * One partition's state as a batch sees it. Phases of a batch, in order:
+ * ask… → load (one getMany) → get/put/… synchronously → changes/indexOps (for the commit) → settled (after the commit).
+ * Values may be changed in place once `put`. After a failed commit the whole object is thrown away.
+ */
+export class StagedState {
+  readonly #kv: OrderedKv
+  readonly #dedupeWindowMs: number
+  readonly #cachedValuesMax: number
+  /** Two generations: what was not touched for a whole generation is forgotten. */
+  #young = new Map<string, Entry>()
+  #old = new Map<string, Entry>()
+  #batch = 0
+  #missing: Entry[] = []
+  #missingKeys: Buffer[] = []
+  #dirty: [string, Entry][] = []
+  /** Event time of the ids asked for in this batch: from the store, or remembered in this batch. */
+  #seen = new Map<string, number | undefined>()
+  #remembered: SeenEntry[] = []
+  #expired: { readonly key: Buffer; readonly hashes: readonly string[] }[] = []
+
+  constructor(kv: OrderedKv, options: StagedStateOptions = {}) {
+    this.#kv = kv
+    this.#dedupeWindowMs = options.dedupeWindowMs ?? DAY_MS
+    this.#cachedValuesMax = options.cachedValuesMax ?? 20_000
+  }
+
+  /** Begins a batch. */
+  begin(): void {
+    assert(this.#dirty.length === 0, 'a batch begins with nothing staged')
+    this.#batch++
+    this.#seen.clear()
+    this.#remembered = []
+    this.#expired = []
+  }
+
+  /** Announces that the batch will read or write `key` of `store`. */
+  ask<V>(store: Store<V>, key: string): void {
+    const name = store.prefix + key
+    let entry = this.#young.get(name)
+    if (entry === undefined) {
+      entry = this.#old.get(name)
+      if (entry === undefined) {
+        entry = { store, value: undefined, batch: this.#batch, dirty: false }
+        this.#missing.push(entry)
+        this.#missingKeys.push(Buffer.from(name))
+      }
+      this.#young.set(name, entry)
+    }
+    entry.batch = this.#batch
+  }
+
+  /** Announces that the batch will look up an event id. */
+  askSeen(hash: string): void {
+    this.#seen.set(hash, undefined)
+  }
+
+  /** Reads all that was asked for, in one call. */
+  async load(): Promise<void> {
+    const missing = this.#missing
+    const hashes = [...this.#seen.keys()]
+    const keys = this.#missingKeys
+    for (const hash of hashes) keys.push(seenIndexKey(hash))
+    this.#missing = []
+    this.#missingKeys = []
+    const values = await this.#kv.getMany(keys)
+    for (let i = 0; i < missing.length; i++) {
+      const bytes = values[i]
+      const entry = missing[i]
+      if (bytes !== undefined && entry !== undefined) entry.value = entry.store.decode(bytes)
+    }
+    for (let i = 0; i < hashes.length; i++) {
+      const bytes = values[missing.length + i]
+      const hash = hashes[i]
+      if (bytes !== undefined && hash !== undefined) this.#seen.set(hash, decodeSeenTime(bytes))
+    }
+  }
+
+  get<V>(store: Store<V>, key: string): V | undefined {
+    return this.#entry(store, key).value as V | undefined
+  }
+
+  /** Also to be called after changing a value in place. */
+  put<V>(store: Store<V>, key: string, value: V): void {
+    this.#stage(store, key, value)
+  }
+
+  delete<V>(store: Store<V>, key: string): void {
+    this.#stage(store, key, undefined)
+  }
+
+  /** True where the id is remembered: its event time is at most the dedupe window behind `watermark`. */
+  isRemembered(hash: string, watermark: number): boolean {
+    assert(this.#seen.has(hash), 'an event id is looked up only if the batch asked for it')
+    const ts = this.#seen.get(hash)
+    return ts !== undefined && ts >= watermark - this.#dedupeWindowMs
+  }
+
+  remember(hash: string, ts: number): void {
+    this.#seen.set(hash, ts)
+    this.#remembered.push({ hash, ts })
+  }
+
+  /** Held events with an event time below `before`, in order; read from disk, not from what this batch staged. */
+  async heldBefore(before: number): Promise<{ key: string; value: HeldEvent }[]> {
+    const found: { key: string; value: HeldEvent }[] = []
+    const range = { gte: prefixRange(HELD.prefix).gte, lt: Buffer.from(HELD.prefix + heldKey(before, '')) }
+    for await (const [key, value] of this.#kv.range(range)) {
+      found.push({ key: key.toString().slice(HELD.prefix.length), value: HELD.decode(value) })
+    }
+    return found
+  }
+
+  /** The key of the first held event on disk. */
+  async firstHeld(): Promise<string | undefined> {
+    for await (const [key] of this.#kv.range({ ...prefixRange(HELD.prefix), limit: 1 })) {
+      return key.toString().slice(HELD.prefix.length)
+    }
+    return undefined
+  }
+
+  /** Drops segments of ids that are wholly past the dedupe window at `watermark`; some now, the rest in later batches. */
+  async expireSeen(watermark: number): Promise<{ more: boolean }> {
+    const lastHour = hourOf(watermark - this.#dedupeWindowMs) - 1
+    const range = {
+      gte: prefixRange(SEEN_CHUNK_PREFIX).gte,
+      lt: seenChunkKey(lastHour + 1, 0),
+      limit: CHUNKS_DROPPED_MAX,
+    }
+    for await (const [key, value] of this.#kv.range(range)) {
+      const hour = hourOfChunkKey(key)
+      const entries = decodeSeenChunk(hour, value)
+      const times = await this.#kv.getMany(entries.map(({ hash }) => seenIndexKey(hash)))
+      const hashes = entries.filter((entry, i) => isTimeOf(entry, times[i])).map(({ hash }) => hash)
+      this.#expired.push({ key, hashes })
+    }
+    return { more: this.#expired.length === CHUNKS_DROPPED_MAX }
+  }
+
+  /** The changes of the batch, for the changelog and the store. `sequence` is unique to the batch in its partition. */
+  changes(sequence: number): Change[] {
+    const changes: Change[] = this.#dirty.map(([name, { store, value }]) => ({
+      key: Buffer.from(name),
+      value: value === undefined ? null : store.encode(value),
+    }))
+    for (const [hour, entries] of byHour(this.#remembered)) {
+      changes.push({ key: seenChunkKey(hour, sequence), value: encodeSeenChunk(hour, entries) })
+    }
+    for (const { key } of this.#expired) changes.push({ key, value: null })
+    return changes
+  }
+
+  /** The batch's changes to the index of ids, for the store alone. */
+  indexOps(): KvOp[] {
+    const ops: KvOp[] = []
+    for (const { hashes } of this.#expired) {
+      for (const hash of hashes) {
+        // An id forgotten and seen again in this very batch stays: the put below comes later in the write.
+        ops.push({ type: 'del', key: seenIndexKey(hash) })
+      }
+    }
+    for (const { hash, ts } of this.#remembered) {
+      ops.push({ type: 'put', key: seenIndexKey(hash), value: encodeSeenTime(ts) })
+    }
+    return ops
+  }
+
+  /** The commit and the write are done: what was staged is now the state. */
+  settled(): void {
+    for (const [, entry] of this.#dirty) entry.dirty = false
+    this.#dirty = []
+    if (this.#young.size >= this.#cachedValuesMax) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+  }
+
+  #entry<V>(store: Store<V>, key: string): Entry {
+    const entry = this.#young.get(store.prefix + key)
+    assert(
+      entry !== undefined && entry.batch === this.#batch,
+      `${store.name} "${key}" is read but the batch did not ask for it`,
+    )
+    return entry
+  }
+
+  #stage<V>(store: Store<V>, key: string, value: V | undefined): void {
+    const entry = this.#entry(store, key)
+    entry.value = value
+    if (!entry.dirty) {
+      entry.dirty = true
+      this.#dirty.push([store.prefix + key, entry])
+    }
+  }
+}
+
+function byHour(entries: readonly SeenEntry[]): Map<number, SeenEntry[]> {
+  const hours = new Map<number, SeenEntry[]>()
+  for (const entry of entries) {
+    const hour = hourOf(entry.ts)
+    const segment = hours.get(hour)
+    if (segment === undefined) hours.set(hour, [entry])
+    else segment.push(entry)
+  }
+  return hours
+}
+
+function isTimeOf(entry: SeenEntry, stored: Buffer | undefined): boolean {
+  return stored !== undefined && decodeSeenTime(stored) === entry.ts
+}

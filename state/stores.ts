@@ -1,0 +1,62 @@
+import type { JsonObject } from '../core/model/event.ts'
+import { jsonStore } from './store.ts'
+
+/**
+ * Everything a partition remembers. All but `stamp` and `seen` stand in the changelog under the same key; `seen` is an
+ * index of the chunks in `seen-chunk`, which do.
+ */
+
+/** What one user has from one rule. Every list is short: what can no longer change is pruned as the watermark passes. */
+export interface Account {
+  /** Progress by calendar period: [period, points, …], newest last. One pair where the rule never resets. */
+  progress: (string | number)[]
+  /** Points given by calendar minute: [index of the minute in local time, points, …]. Empty where nothing caps it. */
+  minutes: number[]
+  hours: number[]
+  days: number[]
+}
+
+/** An event of the strict lane that waits for its turn. */
+export interface HeldEvent {
+  readonly data: JsonObject
+  /** Milliseconds since the epoch: the timestamp of the record that brought it. */
+  readonly ingestTs: number
+}
+
+/** Where the partition stands. Written with every commit, so that the state itself knows which input it accounts for. */
+export interface TaskMeta {
+  /** The next input offset to read. */
+  readonly inputOffset: number
+  /** Greatest event time seen; undefined before the first event. */
+  readonly watermark?: number
+}
+
+export const ACCOUNTS = jsonStore<Account>('account', 'a')
+export const HELD = jsonStore<HeldEvent>('held', 'h')
+export const META = jsonStore<TaskMeta>('meta', 'm')
+export const TASK_META_KEY = 'task'
+
+/** Prefix of the chunks of remembered event ids; their codec is state/seen-ids.ts. */
+export const SEEN_CHUNK_PREFIX = 'x'
+/** Prefix of the index event id → event time; never in the changelog. */
+export const SEEN_PREFIX = 's'
+/** Key of the stamp; never in the changelog. */
+export const STAMP_KEY = Buffer.from('!stamp')
+
+/** A rule id holds no NUL (the rules language sees to it), so the last NUL always divides. */
+export function accountKey(userId: string, ruleId: string): string {
+  return `${userId}\0${ruleId}`
+}
+
+/** Milliseconds from the year 1 to 1970: makes every event time that RFC 3339 can write positive, and so sortable. */
+const YEAR_ONE_MS = 62_135_596_800_000
+
+/** Orders held events by event time, ties by event id. */
+export function heldKey(ts: number, eventId: string): string {
+  return `${String(ts + YEAR_ONE_MS).padStart(15, '0')}:${eventId}`
+}
+
+/** The event time and id of a held key. */
+export function parseHeldKey(key: string): { ts: number; eventId: string } {
+  return { ts: Number(key.slice(0, 15)) - YEAR_ONE_MS, eventId: key.slice(16) }
+}
