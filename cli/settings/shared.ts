@@ -1,0 +1,61 @@
+import { setting } from './setting.ts'
+
+/** Settings that several commands have; one object each, so that they mean the same everywhere. */
+
+const BROKER = /^(\[[0-9a-fA-F:]+\]|[^\s:,/]+):\d{1,5}$/
+const TOPIC_NAME = /^[a-zA-Z0-9._-]{1,180}$/
+
+export const brokers = setting('brokers', {
+  type: 'list',
+  required: true,
+  placeholder: 'HOST:PORT,...',
+  help: 'Kafka brokers to begin with; one that answers is enough',
+  pattern: { test: BROKER, right: 'a broker; write HOST:PORT, such as localhost:9092' },
+})
+
+export const prefix = setting('prefix', {
+  type: 'text',
+  placeholder: 'TEXT',
+  help: 'what the names of all topics begin with, so that several installations share a cluster',
+  pattern: { test: TOPIC_NAME, right: 'a part of a topic name; use letters, digits, ".", "_" and "-"' },
+})
+
+export const application = setting('application', {
+  type: 'text',
+  required: true,
+  placeholder: 'ID',
+  help: "name of the application: the workers' consumer group, and what its changelog topics begin with",
+  pattern: { test: TOPIC_NAME, right: 'a name for an application; use letters, digits, ".", "_" and "-"' },
+})
+
+export const metricsPort = setting('metrics-port', {
+  type: 'integer',
+  min: 0,
+  max: 65_535,
+  placeholder: 'PORT',
+  help: 'port that serves /metrics, /healthz and /readyz (0: any free one); none where it is left out',
+})
+
+export const metricsHost = setting('metrics-host', {
+  type: 'text',
+  default: '0.0.0.0',
+  placeholder: 'ADDRESS',
+  help: 'address that the metrics port listens on',
+})
+
+export const logLevel = setting('log-level', {
+  type: 'choice',
+  choices: ['debug', 'info', 'warn', 'error', 'silent'],
+  placeholder: 'LEVEL',
+  default: 'warn',
+  help: 'least important lines that are logged (JSON on stderr): debug, info, warn, error or silent',
+})
+
+export const config = setting('config', {
+  type: 'path',
+  placeholder: 'FILE',
+  help: 'YAML file with settings; flags and variables win over it',
+})
+
+/** What every command has. */
+export const GLOBAL_SETTINGS = [logLevel, config] as const

@@ -1,0 +1,127 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type * as port from '../../core/ports/metrics.ts'
+
+/** The metrics of one process, and the page on which Prometheus reads them. */
+export interface ObservedMetrics extends port.Metrics {
+  /** Prometheus' text format, with its content type. */
+  page(): Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+/** From 1 ms to 10 s: the SLO of rule processing is 150 ms (p95), of ingest 250 ms. */
+const WORK_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10]
+/** Up to ten minutes: a rebuild reads a whole changelog. */
+const RECOVERY_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
+/** The SLO of an issued reward is 60 s. */
+const PAYOUT_SECONDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 120, 300, 900, 3600]
+const RECORDS = [1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000]
+
+/** `role` becomes a label of every series: worker, sink, partner, demo. */
+export function createMetrics(options: { readonly role: string }): ObservedMetrics {
+  const registry = new Registry()
+  registry.setDefaultLabels({ role: options.role })
+  collectDefaultMetrics({ register: registry })
+  return {
+    ...counters(registry),
+    ...gauges(registry),
+    ...histograms(registry),
+    page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  }
+}
+
+type Labels<L extends string> = Readonly<Record<L, string | number>>
+
+function counter<L extends string = never>(registry: Registry, name: string, help: string, labels: readonly L[]) {
+  const inner = new Counter<L>({ name, help, labelNames: [...labels], registers: [registry] })
+  return { add: (amount: number, values: Labels<L>) => inner.inc(values, amount) } satisfies port.Counter<L>
+}
+
+function gauge<L extends string = never>(registry: Registry, name: string, help: string, labels: readonly L[]) {
+  const inner = new Gauge<L>({ name, help, labelNames: [...labels], registers: [registry] })
+  return {
+    set: (value: number, values: Labels<L>) => inner.set(values, value),
+    remove: (values: Labels<L>) => inner.remove(values),
+  } satisfies port.Gauge<L>
+}
+
+interface HistogramText<L extends string> {
+  readonly name: string
+  readonly help: string
+  readonly buckets: readonly number[]
+  readonly labels: readonly L[]
+}
+
+function histogram<L extends string = never>(registry: Registry, text: HistogramText<L>) {
+  const inner = new Histogram<L>({
+    name: text.name,
+    help: text.help,
+    buckets: [...text.buckets],
+    labelNames: [...text.labels],
+    registers: [registry],
+  })
+  return { observe: (value: number, values: Labels<L>) => inner.observe(values, value) } satisfies port.Histogram<L>
+}
+
+function counters(registry: Registry) {
+  return {
+    events: counter(registry, 'onceward_events_total', 'Events read from the events topic', ['partition']),
+    duplicates: counter(registry, 'onceward_duplicates_total', 'Events seen before and dropped', ['partition']),
+    deadLetters: counter(registry, 'onceward_dlq_total', 'Records set aside, by reason', ['reason']),
+    scores: counter(registry, 'onceward_scores_total', 'Scores above zero, by rule', ['rule_id']),
+    points: counter(registry, 'onceward_points_total', 'Points after caps, by rule', ['rule_id']),
+    rewards: counter(registry, 'onceward_rewards_total', 'Reward tasks created, by rule', ['rule_id']),
+    payouts: counter(registry, 'onceward_payouts_total', 'Reward tasks that came to an end, by outcome', ['outcome']),
+    walletCalls: counter(registry, 'onceward_wallet_calls_total', 'Calls to the wallet, by outcome', ['outcome']),
+  }
+}
+
+function gauges(registry: Registry) {
+  return {
+    partitions: gauge(registry, 'onceward_partitions', 'Partitions that this process works on', ['topic']),
+    lagRecords: gauge(registry, 'onceward_lag_records', 'Records not yet processed, at most', ['topic', 'partition']),
+    lagSeconds: gauge(registry, 'onceward_lag_seconds', 'Age of the oldest record not yet processed', [
+      'topic',
+      'partition',
+    ]),
+  }
+}
+
+function histograms(registry: Registry) {
+  return {
+    batchSeconds: histogram(registry, {
+      name: 'onceward_batch_seconds',
+      help: 'Seconds from fetched to committed, by batch',
+      buckets: WORK_SECONDS,
+      labels: ['partition'],
+    }),
+    batchRecords: histogram(registry, {
+      name: 'onceward_batch_records',
+      help: 'Records in one batch',
+      buckets: RECORDS,
+      labels: ['partition'],
+    }),
+    commitSeconds: histogram(registry, {
+      name: 'onceward_commit_seconds',
+      help: 'Seconds that the log took to commit one transaction',
+      buckets: WORK_SECONDS,
+      labels: ['partition'],
+    }),
+    processingSeconds: histogram(registry, {
+      name: 'onceward_processing_seconds',
+      help: "Seconds from written to committed, of each batch's oldest record",
+      buckets: WORK_SECONDS,
+      labels: [],
+    }),
+    recoverySeconds: histogram(registry, {
+      name: 'onceward_recovery_seconds',
+      help: 'Seconds that the recovery of a partition took, by decision',
+      buckets: RECOVERY_SECONDS,
+      labels: ['decision'],
+    }),
+    payoutSeconds: histogram(registry, {
+      name: 'onceward_payout_seconds',
+      help: 'Seconds from a reward task on the log to its success in the ledger',
+      buckets: PAYOUT_SECONDS,
+      labels: [],
+    }),
+  }
+}
