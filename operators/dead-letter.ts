@@ -10,7 +10,8 @@ export interface Rejection {
 
 export interface RejectedInput {
   readonly raw: Buffer
-  readonly source: Source
+  /** null: it did not come from the log. */
+  readonly source: Source | null
   readonly ingestTs: number
 }
 
