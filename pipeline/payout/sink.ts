@@ -1,0 +1,133 @@
+/**
+ * The sink: `reward.tasks` → ledger → wallet (SPEC S4, S5, S12, S13). Two loops that meet in the outbox: the intake books
+ * what the topic brings, the payer pays what the outbox holds. The outbox may grow; memory holds one batch for each
+ * partition and at most twice `concurrency` claimed tasks.
+ */
+import type { Clock } from '../../core/clock.ts'
+import { hasCode, messageOf } from '../../core/errors.ts'
+import type { Ledger } from '../../core/ports/ledger.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Logger } from '../../core/ports/logger.ts'
+import type { Wallet } from '../../core/ports/wallet.ts'
+import type { Random } from '../../core/random.ts'
+import type { Topics } from '../../core/topics.ts'
+import { openDeadLetters } from './dead-letters.ts'
+import { RETRY_POLICY, type RetryPolicy } from './decision.ts'
+import { createIntake, type Intake } from './intake.ts'
+import { PATIENCE, patience, type PatiencePolicy } from './patience.ts'
+import { createPayer, type Payer } from './payer.ts'
+import { createSettler } from './settler.ts'
+import { newCounters, type SinkMetrics, type SinkStats } from './stats.ts'
+
+export interface SinkOptions {
+  readonly log: Log
+  readonly ledger: Ledger
+  readonly wallet: Wallet
+  readonly topics: Pick<Topics, 'rewards' | 'dlq'>
+  /** The consumer group; sinks of one group share the work. */
+  readonly group: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly metrics?: SinkMetrics
+  readonly retry?: RetryPolicy
+  readonly patience?: PatiencePolicy
+  /** Calls to the wallet at once; default 16. */
+  readonly concurrency?: number
+  /** After this long a claimed task is free for others; longer than the wallet's time-out. Default 30,000. */
+  readonly leaseMs?: number
+  /** How often an idle sink looks for tasks that are due; default 250. */
+  readonly idlePollMs?: number
+  /** How long `stop` lets calls in flight go on; default 4,000. */
+  readonly stopGraceMs?: number
+}
+
+export interface Sink {
+  /**
+   * Brings the ledger's schema up to date, then books and pays until `stop`. Rejects with an OncewardError where it
+   * cannot go on: nothing is lost by that, a new sink takes over.
+   */
+  run(): Promise<void>
+  /** Claims no more, ends calls in flight within the grace, gives the rest back. Idempotent. */
+  stop(): Promise<void>
+  stats(): SinkStats
+}
+
+export function createSink(options: SinkOptions): Sink {
+  const { clock, logger } = options
+  const stopping = new AbortController()
+  const cutOff = new AbortController()
+  const counters = newCounters()
+  let intake: Intake | undefined
+  let payer: Payer | undefined
+  let running: Promise<void> | undefined
+  let stopAsked = false
+
+  const run = async (): Promise<void> => {
+    const insistent = patience({ ...options, policy: options.patience ?? PATIENCE, signal: cutOff.signal })
+    await insistent.insist('bring the schema up to date', () => options.ledger.migrate())
+    const deadLetters = await openDeadLetters(options.log, options.topics.dlq, clock)
+    if (stopping.signal.aborted) return deadLetters.close()
+    const consumer = options.log.consumer({ group: options.group, topics: [options.topics.rewards] })
+    const shared = { ...options, counters, deadLetters, patience: insistent, metrics: options.metrics ?? {} }
+    payer = createPayer({
+      ...shared,
+      settler: createSettler(options.ledger, insistent),
+      retry: options.retry ?? RETRY_POLICY,
+      owner: `${options.group}-${Math.floor(options.random() * 2 ** 32).toString(16)}`,
+      concurrency: options.concurrency ?? 16,
+      leaseMs: options.leaseMs ?? 30_000,
+      idlePollMs: options.idlePollMs ?? 250,
+      stopping: stopping.signal,
+      cutOff: cutOff.signal,
+    })
+    intake = createIntake({ ...shared, consumer, queued: payer.wake })
+    const halt = async (): Promise<void> => {
+      stopping.abort()
+      await consumer.stop().catch((error: unknown) => {
+        logger.warn({ error: messageOf(error) }, 'the consumer did not leave its group in order')
+      })
+    }
+    stopping.signal.addEventListener('abort', () => void halt(), { once: true })
+    try {
+      await allOrFirstFailure([consumer.run(intake), payer.run()], halt)
+    } finally {
+      await deadLetters.close()
+    }
+  }
+
+  return {
+    run: () =>
+      (running ??= run().catch((error: unknown) => {
+        // Ending without the ledger's answer is then what was asked for: leases and the topic bring the rest back.
+        if (!stopAsked || !hasCode(error, 'ONCEWARD_E_GAVE_UP')) throw error
+        logger.warn({ error: messageOf(error) }, 'stopped before the ledger answered')
+      })),
+    async stop() {
+      stopAsked = true
+      stopping.abort()
+      if (running === undefined) return
+      const over = new AbortController()
+      const grace = clock.sleep(options.stopGraceMs ?? 4_000, over.signal).then(() => cutOff.abort())
+      // Whoever called `run` gets its error.
+      await running.catch(() => undefined)
+      over.abort()
+      await grace
+    },
+    stats: () => ({ ...counters, inFlight: payer?.inFlight() ?? 0, lagRecords: intake?.lagRecords() ?? 0 }),
+  }
+}
+
+/** Waits for all; the first that fails has the others stopped, and its error is thrown once they have ended. */
+async function allOrFirstFailure(works: readonly Promise<void>[], halt: () => Promise<void>): Promise<void> {
+  let first: { readonly error: unknown } | undefined
+  await Promise.all(
+    works.map((work) =>
+      work.catch(async (error: unknown) => {
+        first ??= { error }
+        await halt()
+      }),
+    ),
+  )
+  if (first !== undefined) throw first.error
+}
