@@ -1,0 +1,71 @@
+import { unreachable } from '../core/assert.ts'
+import { tolerantCeil, tolerantFloor } from './tolerance.ts'
+
+/** A function of numbers that rules can call. NaN in means NaN out: a missing field never becomes a number. */
+export interface NumericFunction {
+  readonly argsMin: number
+  readonly argsMax: number
+  /** For docs and errors. */
+  readonly signature: string
+  readonly unary?: (x: number) => number
+  readonly binary?: (x: number, y: number) => number
+  /** Joins any number of arguments pairwise, from the left. */
+  readonly fold?: (x: number, y: number) => number
+}
+
+const ARGS_MAX = 100
+
+/** Halves away from zero, as mathjs rounds. */
+function roundHalfAway(x: number): number {
+  return x < 0 ? -Math.round(-x) : Math.round(x)
+}
+
+export const NUMERIC_FUNCTIONS: ReadonlyMap<string, NumericFunction> = new Map<string, NumericFunction>([
+  ['min', { argsMin: 1, argsMax: ARGS_MAX, signature: 'min(a, b, …)', unary: (x) => x, fold: Math.min }],
+  ['max', { argsMin: 1, argsMax: ARGS_MAX, signature: 'max(a, b, …)', unary: (x) => x, fold: Math.max }],
+  ['abs', { argsMin: 1, argsMax: 1, signature: 'abs(x)', unary: Math.abs }],
+  ['floor', { argsMin: 1, argsMax: 1, signature: 'floor(x)', unary: tolerantFloor }],
+  ['ceil', { argsMin: 1, argsMax: 1, signature: 'ceil(x)', unary: tolerantCeil }],
+  ['round', { argsMin: 1, argsMax: 1, signature: 'round(x)', unary: roundHalfAway }],
+  ['sqrt', { argsMin: 1, argsMax: 1, signature: 'sqrt(x)', unary: Math.sqrt }],
+  [
+    'log',
+    {
+      argsMin: 1,
+      argsMax: 2,
+      signature: 'log(x) or log(x, base)',
+      unary: Math.log,
+      binary: (x, base) => Math.log(x) / Math.log(base),
+    },
+  ],
+])
+
+/** `if(condition, value, otherwise)` and `exists(field)` have operands of their own kinds. */
+export const SPECIAL_FUNCTIONS: ReadonlyMap<string, { readonly args: number; readonly signature: string }> = new Map([
+  ['if', { args: 3, signature: 'if(condition, value, otherwise)' }],
+  ['exists', { args: 1, signature: 'exists(payload.name)' }],
+])
+
+export const FUNCTION_NAMES: readonly string[] = [...NUMERIC_FUNCTIONS.keys(), ...SPECIAL_FUNCTIONS.keys()]
+
+/** Applies `operator` to numbers; NaN where a side is NaN or the result is no real number. */
+export function arithmetic(operator: '+' | '-' | '*' | '/' | '%' | '^'): (x: number, y: number) => number {
+  switch (operator) {
+    case '+':
+      return (x, y) => x + y
+    case '-':
+      return (x, y) => x - y
+    case '*':
+      return (x, y) => x * y
+    case '/':
+      return (x, y) => x / y
+    case '%':
+      // The remainder has the divisor's sign, as in mathjs; dividing by zero leaves none.
+      return (x, y) => (y === 0 ? Number.NaN : x - y * Math.floor(x / y))
+    case '^':
+      // JavaScript says NaN ** 0 is 1, which would make a number of a missing field.
+      return (x, y) => (Number.isNaN(x) ? x : x ** y)
+    default:
+      return unreachable(operator)
+  }
+}

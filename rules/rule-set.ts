@@ -1,0 +1,94 @@
+import type { CompiledRule, RuleSet, RuleVersion } from './compiled.ts'
+
+const NO_RULES: readonly CompiledRule[] = Object.freeze([])
+
+/**
+ * The rules in effect, by event name and event time. `versions` come in the order of publication; of two versions that
+ * take effect at the same instant the later published one counts.
+ */
+export function ruleSetOf(versions: readonly RuleVersion[]): RuleSet {
+  const byRule = new Map<string, RuleVersion[]>()
+  for (const version of versions) {
+    const published = byRule.get(version.rule.ruleId)
+    if (published === undefined) byRule.set(version.rule.ruleId, [version])
+    else published.push(version)
+  }
+  const timelines = [...byRule.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, published]) => inTime(published))
+  const names = new Set(versions.flatMap(({ rule }) => rule.eventNames))
+  const index = new Map([...names].map((name) => [name, new EventIndex(name, timelines)] as const))
+  return {
+    at: (eventName, ts) => index.get(eventName)?.at(ts) ?? NO_RULES,
+    hasStrict: (eventName) => index.get(eventName)?.strict ?? false,
+    versions,
+  }
+}
+
+/** The versions of one rule, by the instant from which they are in effect; the sort is stable. */
+type Timeline = readonly RuleVersion[]
+
+function inTime(published: readonly RuleVersion[]): Timeline {
+  return published.toSorted((a, b) => compareInstants(startOf(a), startOf(b)))
+}
+
+function startOf({ effectiveFrom }: RuleVersion): number {
+  return effectiveFrom ?? -Infinity
+}
+
+/** Not a - b, which is NaN for two that are in effect since ever. */
+function compareInstants(a: number, b: number): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+/**
+ * The rules that look at one event name. Between two instants at which some version takes effect they are the same
+ * array, made when it is first asked for.
+ */
+class EventIndex {
+  readonly strict: boolean
+  readonly #name: string
+  readonly #timelines: readonly Timeline[]
+  /** Ascending; interval i lies between #starts[i - 1] and #starts[i]. */
+  readonly #starts: readonly number[]
+  readonly #intervals: (readonly CompiledRule[] | undefined)[]
+  #last = 0
+
+  constructor(name: string, timelines: readonly Timeline[]) {
+    this.#name = name
+    const looksAt = ({ rule }: RuleVersion): boolean => rule.eventNames.includes(name)
+    this.#timelines = timelines.filter((timeline) => timeline.some(looksAt))
+    this.strict = this.#timelines.some((timeline) => timeline.some((v) => looksAt(v) && v.rule.ordering === 'strict'))
+    const starts = new Set(this.#timelines.flat().map(startOf))
+    starts.delete(-Infinity)
+    this.#starts = [...starts].sort((a, b) => a - b)
+    this.#intervals = Array.from({ length: this.#starts.length + 1 }, () => undefined)
+  }
+
+  at(ts: number): readonly CompiledRule[] {
+    if (this.#starts.length > 0 && !this.#isIn(this.#last, ts)) this.#last = this.#find(ts)
+    return (this.#intervals[this.#last] ??= this.#rules(this.#last))
+  }
+
+  #isIn(interval: number, ts: number): boolean {
+    return ts >= (this.#starts[interval - 1] ?? -Infinity) && ts < (this.#starts[interval] ?? Infinity)
+  }
+
+  #find(ts: number): number {
+    let low = 0
+    let high = this.#starts.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#starts[middle] ?? Infinity) <= ts) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #rules(interval: number): readonly CompiledRule[] {
+    const instant = this.#starts[interval - 1] ?? -Infinity
+    const inEffect = this.#timelines.flatMap((timeline) => {
+      const newest = timeline.findLast((version) => startOf(version) <= instant)
+      return newest?.rule.eventNames.includes(this.#name) === true ? [newest.rule] : []
+    })
+    return Object.freeze(inEffect)
+  }
+}

@@ -1,0 +1,102 @@
+import { unreachable } from '../core/assert.ts'
+
+/** What an expression says, before types are checked. Offsets count UTF-16 code units from the expression's start. */
+export interface Span {
+  readonly start: number
+  /** Exclusive. */
+  readonly end: number
+}
+
+export type ArithmeticOperator = '+' | '-' | '*' | '/' | '%' | '^'
+export type ComparisonOperator = '==' | '!=' | '<' | '<=' | '>' | '>='
+
+export interface FieldNode extends Span {
+  readonly kind: 'field'
+  /** `payload.bet` is ['payload', 'bet']. */
+  readonly path: readonly string[]
+}
+
+export interface CallNode extends Span {
+  readonly kind: 'call'
+  readonly name: string
+  readonly args: readonly Expression[]
+}
+
+export interface CompareNode extends Span {
+  readonly kind: 'compare'
+  readonly operator: ComparisonOperator
+  readonly left: Expression
+  readonly right: Expression
+}
+
+export interface BetweenNode extends Span {
+  readonly kind: 'between'
+  readonly negated: boolean
+  readonly operand: Expression
+  readonly low: Expression
+  readonly high: Expression
+}
+
+export interface InNode extends Span {
+  readonly kind: 'in'
+  readonly negated: boolean
+  readonly operand: Expression
+  readonly list: readonly Expression[]
+}
+
+export interface ArithmeticNode extends Span {
+  readonly kind: 'arithmetic'
+  readonly operator: ArithmeticOperator
+  readonly left: Expression
+  readonly right: Expression
+}
+
+export type Expression =
+  | (Span & { readonly kind: 'number'; readonly value: number })
+  | (Span & { readonly kind: 'text'; readonly value: string })
+  | (Span & { readonly kind: 'boolean'; readonly value: boolean })
+  | (Span & { readonly kind: 'null' })
+  | FieldNode
+  | CallNode
+  | CompareNode
+  | BetweenNode
+  | InNode
+  | ArithmeticNode
+  | (Span & { readonly kind: 'negate'; readonly operand: Expression })
+  | (Span & { readonly kind: 'not'; readonly operand: Expression })
+  | (Span & {
+      readonly kind: 'logic'
+      readonly operator: 'and' | 'or'
+      readonly left: Expression
+      readonly right: Expression
+    })
+  /** The event's own time: `now`, and `ts`, which is the same. */
+  | (Span & { readonly kind: 'now' })
+
+/** The operands, in the order they are written. */
+export function childrenOf(node: Expression): readonly Expression[] {
+  switch (node.kind) {
+    case 'call':
+      return node.args
+    case 'compare':
+    case 'arithmetic':
+    case 'logic':
+      return [node.left, node.right]
+    case 'between':
+      return [node.operand, node.low, node.high]
+    case 'in':
+      return [node.operand, ...node.list]
+    case 'negate':
+    case 'not':
+      return [node.operand]
+    case 'number':
+    case 'text':
+    case 'boolean':
+    case 'null':
+    case 'now':
+    case 'field':
+      return []
+    default:
+      return unreachable(node)
+  }
+}

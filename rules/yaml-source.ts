@@ -1,0 +1,156 @@
+import { isAlias, isScalar, LineCounter, type Node, parseAllDocuments, type Scalar, visit } from 'yaml'
+import type { ErrorCode } from '../core/errors.ts'
+import { type Fault, type RuleProblem, snippetOf } from './problem.ts'
+
+/** A rule file: its text, and whatever is wrong with it. */
+export interface RuleFile {
+  /** As messages name it. */
+  readonly file: string
+  readonly text: string
+}
+
+/** Longest rule file, in UTF-16 code units; far below what one record of the control topic may hold. */
+export const RULE_FILE_LENGTH_MAX = 200_000
+
+/** What to report, and the offset in the file at which it lies. */
+export interface Finding {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint?: string | undefined
+}
+
+/** Collects the problems of one file, located. */
+export class YamlSource {
+  readonly problems: RuleProblem[] = []
+  readonly file: string
+  readonly text: string
+  readonly #lines = new LineCounter()
+
+  constructor(file: RuleFile) {
+    this.file = file.file
+    this.text = file.text
+  }
+
+  /** The one document of the file; undefined where there is none that can be read, with problems reported. */
+  parse(): Node | undefined {
+    if (this.text.length > RULE_FILE_LENGTH_MAX) {
+      this.report(
+        0,
+        wrongSyntax(`a rule file has at most ${RULE_FILE_LENGTH_MAX} characters, this has ${this.text.length}`),
+      )
+      return undefined
+    }
+    try {
+      return this.#document()
+    } catch (error) {
+      // The YAML package recurses; its stack is the only bound on nesting.
+      if (!(error instanceof RangeError)) throw error
+      this.report(0, wrongSyntax('the file nests too deeply to be read'))
+      return undefined
+    }
+  }
+
+  #document(): Node | undefined {
+    const parsed = parseAllDocuments(this.text, { lineCounter: this.#lines, prettyErrors: false, version: '1.2' })
+    const documents = Array.isArray(parsed) ? parsed : []
+    const [document, second] = documents
+    for (const { pos, message } of documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])) {
+      this.report(pos[0], wrongSyntax(message))
+    }
+    if (second !== undefined) {
+      const at = second.range[0]
+      this.report(at, wrongSyntax('a rule file holds one rule', 'put the second rule in a file of its own'))
+    }
+    if (document !== undefined && document.contents !== null) {
+      visit(document, {
+        Alias: (_, node) => {
+          this.report(node, wrongSyntax('references (*name) are not allowed in a rule', 'write the value out'))
+        },
+      })
+    }
+    if (this.problems.length > 0) return undefined
+    const contents = document?.contents ?? null
+    if (contents === null || isAlias(contents)) {
+      this.report(0, {
+        code: 'ONCEWARD_E_RULE_MISSING_KEY',
+        message: 'the file is empty',
+        hint: 'a rule begins with rule_id: …',
+      })
+      return undefined
+    }
+    return contents
+  }
+
+  /** Reports at an offset of the file, or where `place` begins. */
+  report(place: number | Node, { code, message, hint }: Finding): void {
+    const offset = typeof place === 'number' ? place : (place.range?.[0] ?? 0)
+    const { line, col: column } = this.#place(offset)
+    const snippet = snippetOf(this.#line(line), column)
+    this.problems.push({
+      code,
+      file: this.file,
+      line,
+      column,
+      message,
+      snippet,
+      ...(hint === undefined ? {} : { hint }),
+    })
+  }
+
+  /** Reports a fault of the expression that `scalar` holds, at its own place inside of the scalar. */
+  reportFault(scalar: Scalar, fault: Fault): void {
+    this.report(this.offsetInside(scalar, fault.start), fault)
+  }
+
+  #place(offset: number): { line: number; col: number } {
+    const place = this.#lines.linePos(Math.min(offset, this.text.length))
+    return place.line > 0 ? place : { line: 1, col: 1 }
+  }
+
+  #line(line: number): string {
+    return (this.text.split('\n')[line - 1] ?? '').replace(/\r$/, '')
+  }
+
+  /** The offset in the file of character `index` of the scalar's text, whatever style it is written in. */
+  offsetInside(scalar: Scalar, index: number): number {
+    const [start, end] = scalar.range ?? [0, 0]
+    const value = typeof scalar.value === 'string' ? scalar.value : ''
+    let at = start
+    if (scalar.type === 'QUOTE_DOUBLE' || scalar.type === 'QUOTE_SINGLE') at++
+    // A block's header, such as >- or |2, ends with its line.
+    if (scalar.type === 'BLOCK_FOLDED' || scalar.type === 'BLOCK_LITERAL') at = this.text.indexOf('\n', start) + 1
+    for (let i = 0; ; i++) {
+      at = this.#skipFolding(scalar, at, value.charAt(i))
+      if (i >= index || at >= end) return Math.min(at, end)
+      at += this.#writtenLength(scalar, at)
+    }
+  }
+
+  /** Steps over line breaks and indentation that stand for nothing, or for the one blank that `next` is. */
+  #skipFolding(scalar: Scalar, at: number, next: string): number {
+    let to = at
+    if (scalar.type === 'QUOTE_DOUBLE') {
+      while (/^\\\r?\n/.test(this.text.slice(to, to + 3))) to += this.text.charAt(to + 1) === '\r' ? 3 : 2
+    }
+    if (this.text.charAt(to) === next) return to
+    const blank = (offset: number): boolean => /\s/.test(this.text.charAt(offset)) && offset < this.text.length
+    while (blank(to)) to++
+    // A folded line break is one blank of the text: leave one character of it to stand for that.
+    return next === ' ' && to > at ? to - 1 : to
+  }
+
+  #writtenLength(scalar: Scalar, at: number): number {
+    if (scalar.type === 'QUOTE_SINGLE' && this.text.startsWith("''", at)) return 2
+    if (scalar.type !== 'QUOTE_DOUBLE' || this.text.charAt(at) !== '\\') return 1
+    return { x: 4, u: 6, U: 10 }[this.text.charAt(at + 1)] ?? 2
+  }
+}
+
+function wrongSyntax(message: string, hint?: string): Finding {
+  return { code: 'ONCEWARD_E_RULE_SYNTAX', message, hint }
+}
+
+/** True for a scalar that holds a text. */
+export function isTextScalar(node: unknown): node is Scalar<string> {
+  return isScalar(node) && typeof node.value === 'string'
+}
