@@ -19,6 +19,7 @@ const WRITE_PROBLEMS: Record<string, string> = {
   EPERM: 'may not be written by this user; choose another folder or change its permissions',
   EISDIR: 'is a directory; name a file',
   ENOTDIR: 'lies below something that is a file; name a directory',
+  EEXIST: 'is a file where a folder is needed; choose another path',
   EROFS: 'lies on a file system that is read-only; choose another folder',
   ENOSPC: 'cannot be written: the disk is full; make room and start again',
   EDQUOT: 'cannot be written: the disk quota is used up; make room and start again',
