@@ -10,7 +10,7 @@ import type { Reset } from './compiled.ts'
 export function isValidZone(zone: string): boolean {
   if (!/^[A-Za-z]/.test(zone)) return false
   try {
-    return new Intl.DateTimeFormat('en-US', { timeZone: zone }) !== undefined
+    return new Intl.DateTimeFormat('en-US', { timeZone: zone }).resolvedOptions().timeZone !== ''
   } catch {
     return false
   }
