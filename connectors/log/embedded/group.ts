@@ -1,0 +1,102 @@
+import type { Logger } from '../../../core/ports/logger.ts'
+import { assignPartitions } from './assignment.ts'
+import { Notifier } from './notifier.ts'
+import type { LogState, Partition } from './state.ts'
+
+/** A member's place in its group, from joining to leaving or being thrown out. */
+export interface Seat {
+  readonly id: string
+  readonly topics: ReadonlySet<string>
+  /** What it is to own; it lets go of the rest, and claims these as they become free. */
+  target: ReadonlySet<Partition>
+  /** False once it left or was thrown out: it owns nothing any more. */
+  seated: boolean
+  /** Fires when the target or what is free may have changed, or the seat is lost. */
+  readonly changed: Notifier
+}
+
+/**
+ * A consumer group of this process. Partitions move one by one: the former owner lets go (`release`) when its batch and
+ * its handler are done, only then can the new one claim. Members that keep a partition never stop.
+ *
+ * I1. A partition has at most one owner.
+ * I2. Only seated members own anything.
+ */
+export class Group {
+  readonly name: string
+  readonly #state: LogState
+  readonly #logger: Logger
+  readonly #seats = new Map<string, Seat>()
+  readonly #owners = new Map<Partition, Seat>()
+  #target = new Map<Partition, string>()
+  #joined = 0
+  /** Counts changes of membership. */
+  generation = 0
+
+  constructor(name: string, state: LogState, logger: Logger) {
+    this.name = name
+    this.#state = state
+    this.#logger = logger
+  }
+
+  join(topics: ReadonlySet<string>): Seat {
+    this.#joined += 1
+    const seat: Seat = {
+      id: `${this.name}-${this.#joined}`,
+      topics,
+      target: new Set(),
+      seated: true,
+      changed: new Notifier(),
+    }
+    this.#seats.set(seat.id, seat)
+    this.#reassign('a member joined')
+    return seat
+  }
+
+  /** Gives up the seat and all it owns. Idempotent. */
+  leave(seat: Seat, reason: string): void {
+    if (!seat.seated) return
+    seat.seated = false
+    seat.target = new Set()
+    this.#seats.delete(seat.id)
+    for (const [partition, owner] of this.#owners) if (owner === seat) this.#owners.delete(partition)
+    this.#reassign(reason)
+    seat.changed.notify()
+  }
+
+  /** Takes what is meant for the seat and free. */
+  claim(seat: Seat): Partition[] {
+    const claimed = [...seat.target].filter((partition) => !this.#owners.has(partition))
+    for (const partition of claimed) this.#owners.set(partition, seat)
+    return claimed
+  }
+
+  release(seat: Seat, partitions: readonly Partition[]): void {
+    for (const partition of partitions) if (this.owns(seat, partition)) this.#owners.delete(partition)
+    this.#wake()
+  }
+
+  owns(seat: Seat, partition: Partition): boolean {
+    return this.#owners.get(partition) === seat
+  }
+
+  #reassign(reason: string): void {
+    this.generation += 1
+    const members = [...this.#seats.values()]
+    const topics = [...new Set(members.flatMap((member) => [...member.topics]))].sort()
+    const partitions = topics.flatMap((topic) => this.#state.topics.get(topic)?.partitions ?? [])
+    this.#target = assignPartitions(members, partitions, this.#target)
+    for (const seat of members) {
+      seat.target = new Set(partitions.filter((partition) => this.#target.get(partition) === seat.id))
+    }
+    this.#logger.debug(
+      { group: this.name, generation: this.generation, members: members.length, reason },
+      'the group is assigned anew',
+    )
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const seat of this.#seats.values()) seat.changed.notify()
+  }
+}
