@@ -9,18 +9,18 @@ export type Cents = bigint
 /** The bounds of NUMERIC(18,2): ±9,999,999,999,999,999.99. */
 export const CENTS_MAX: Cents = 10n ** 18n - 1n
 
-/** Above this a JSON number may already have lost its hundredths when it was parsed. */
-const EXACT_NUMBER_MAX = Number.MAX_SAFE_INTEGER / 100
+/** A double holds every decimal of 15 digits; above, hundredths may have been lost when the JSON was parsed. */
+const EXACT_NUMBER_MAX = 9_999_999_999_999.99
 
 const DECIMAL = /^(-?)(0|[1-9]\d*)(?:\.(\d{1,2}))?$/
 
 /**
- * Reads an amount with at most two decimals, exactly. A number above ±90,071,992,547,409.91 must come as text, for a
+ * Reads an amount with at most two decimals, exactly. A number beyond ±9,999,999,999,999.99 must come as text, for a
  * JSON number does not hold it. Throws ONCEWARD_E_MONEY_INVALID.
  */
 export function parseMoney(input: number | string): Cents {
   if (typeof input === 'number' && !(Math.abs(input) <= EXACT_NUMBER_MAX)) {
-    throw invalid(input, 'write an amount of that size as text, such as "90071992547410.00"')
+    throw invalid(input, 'write an amount of that size as text, such as "10000000000000.00"')
   }
   const match = DECIMAL.exec(typeof input === 'number' ? String(input) : input)
   if (match === null) throw invalid(input, 'write digits with at most two decimals, such as 2 or 2.50')

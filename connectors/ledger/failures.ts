@@ -14,7 +14,7 @@ const ROW = /^(?:22|54)/
 /** What the ledger's callers get for whatever the driver threw. Failures without a SQLSTATE are of the connection. */
 export function ledgerError(error: unknown): OncewardError {
   if (error instanceof OncewardError) return error
-  const state = isSQLError(error) ? String(error.code) : undefined
+  const state: string | undefined = isSQLError(error) ? error.code : undefined
   const message = messageOf(error).trim()
   if (state === undefined || !/^[0-9A-Z]{5}$/.test(state) || RETRY.test(state)) {
     return new OncewardError('ONCEWARD_E_LEDGER_UNAVAILABLE', `Postgres did not answer: ${message}`, { cause: error })

@@ -39,7 +39,7 @@ const BODY_BYTES_MAX = 64 * 1024
 
 /**
  * Listens. POST anywhere is an order; GET /stats and GET /payouts (one request id a line) show what happened.
- * Throws ONCEWARD_E_SETTING_INVALID for rates outside of 0 to 1, ONCEWARD_E_USAGE where the port is taken.
+ * Throws ONCEWARD_E_SETTING_INVALID for rates outside of 0 to 1 and for a port that is taken.
  */
 export async function startPartner(options: PartnerOptions): Promise<Partner> {
   const payouts = openPayouts()
@@ -55,8 +55,8 @@ export async function startPartner(options: PartnerOptions): Promise<Partner> {
   const port = await listen(server, host, options.port ?? 0)
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    stats: payouts.stats,
-    payouts: payouts.ids,
+    stats: () => payouts.stats(),
+    payouts: () => payouts.ids(),
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -75,7 +75,10 @@ function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) =>
       reject(
-        new OncewardError('ONCEWARD_E_USAGE', `cannot listen on ${host}:${port}: ${error.message}; choose another`),
+        new OncewardError(
+          'ONCEWARD_E_SETTING_INVALID',
+          `cannot listen on ${host}:${port}: ${error.message}; choose another`,
+        ),
       ),
     )
     server.listen(port, host, () => {

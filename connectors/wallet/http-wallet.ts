@@ -82,9 +82,11 @@ async function withinTime(
   const stop = (): void => abort.abort(new Error('the call was abandoned because the sink stops'))
   if (bound.signal?.aborted === true) stop()
   bound.signal?.addEventListener('abort', stop, { once: true })
-  const timer = bound.clock.sleep(bound.timeoutMs, over.signal).then(() => {
+  const expire = async (): Promise<void> => {
+    await bound.clock.sleep(bound.timeoutMs, over.signal)
     if (!over.signal.aborted) abort.abort(new Error(`no answer within ${bound.timeoutMs} ms`))
-  })
+  }
+  const timer = expire()
   try {
     return await call(abort.signal)
   } catch (error) {

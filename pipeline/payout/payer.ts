@@ -59,12 +59,12 @@ export function createPayer(parts: PayerParts): Payer {
   const waiting: Held[] = []
   const calls = new Set<Promise<void>>()
   const alarm = createAlarm(parts.clock)
-  let failure: { readonly error: unknown } | undefined
+  const failures: unknown[] = []
 
   const start = (held: Held): void => {
     const call = pay(parts, held)
       .catch((error: unknown) => {
-        failure ??= { error }
+        failures.push(error)
       })
       .finally(() => {
         calls.delete(call)
@@ -80,7 +80,7 @@ export function createPayer(parts: PayerParts): Payer {
     async run() {
       parts.stopping.addEventListener('abort', stopAlarm, { once: true })
       try {
-        while (!parts.stopping.aborted && failure === undefined) {
+        while (!parts.stopping.aborted && failures.length === 0) {
           const heard = alarm.listen(parts.idlePollMs)
           const room = 2 * parts.concurrency - calls.size - waiting.length
           // Claiming in handfuls would cost a statement for each call.
@@ -97,7 +97,7 @@ export function createPayer(parts: PayerParts): Payer {
         parts.stopping.removeEventListener('abort', stopAlarm)
         await Promise.all([...calls, release(parts, waiting)])
       }
-      if (failure !== undefined) throw failure.error
+      if (failures.length > 0) throw failures[0]
     },
   }
 }

@@ -3,6 +3,7 @@
  * what the topic brings, the payer pays what the outbox holds. The outbox may grow; memory holds one batch for each
  * partition and at most twice `concurrency` claimed tasks.
  */
+import { setMaxListeners } from 'node:events'
 import type { Clock } from '../../core/clock.ts'
 import { hasCode, messageOf } from '../../core/errors.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
@@ -57,6 +58,8 @@ export function createSink(options: SinkOptions): Sink {
   const { clock, logger } = options
   const stopping = new AbortController()
   const cutOff = new AbortController()
+  // Every call in flight and every wait listens: as many as `concurrency` allows, and no leak.
+  setMaxListeners(0, cutOff.signal)
   const counters = newCounters()
   let intake: Intake | undefined
   let payer: Payer | undefined
@@ -81,7 +84,7 @@ export function createSink(options: SinkOptions): Sink {
       stopping: stopping.signal,
       cutOff: cutOff.signal,
     })
-    intake = createIntake({ ...shared, consumer, queued: payer.wake })
+    intake = createIntake({ ...shared, consumer, queued: () => payer?.wake() })
     const halt = async (): Promise<void> => {
       stopping.abort()
       await consumer.stop().catch((error: unknown) => {

@@ -1,7 +1,7 @@
 /** Reads a record of `reward.tasks`. What comes from outside is never asserted: it is booked or rejected with a sentence. */
 import { messageOf } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/model/event.ts'
-import type { Guardrails, Reward } from '../../core/model/reward.ts'
+import type { Reward } from '../../core/model/reward.ts'
 import { type Cents, parseMoney } from '../../core/money.ts'
 import type { LedgerTask } from '../../core/ports/ledger.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
@@ -56,7 +56,7 @@ function read(value: Json, record: LogRecord, raw: string): LedgerTask {
     eventId: optionalText(origin['event_id'], 'origin.event_id'),
     // The fields that are read as more than JSON have been checked above.
     reward: reward as unknown as Reward,
-    guardrails: guardrails as Guardrails,
+    guardrails,
     softCap: optionalMoney(guardrails['budget_soft_cap'], 'guardrails.budget_soft_cap'),
     issuedAt: time(task['created_at']),
     source: { topic: record.topic, partition: record.partition, offset: record.offset },
