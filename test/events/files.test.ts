@@ -94,6 +94,30 @@ describe('lines', () => {
     ).toEqual([LINE_BYTES_MAX + 1])
   })
 
+  it('longer than the bound are not taken for shorter ones by a CR within, and do not fill the memory', () => {
+    const splitter = new LineSplitter()
+    splitter.push(Buffer.from('x'.repeat(LINE_BYTES_MAX)))
+    expect(splitter.push(Buffer.from('\ryyy\n')).map(({ length }) => length)).toEqual([LINE_BYTES_MAX + 1])
+    splitter.push(Buffer.from(`${'x'.repeat(LINE_BYTES_MAX)}\r`))
+    expect(splitter.push(Buffer.from('yyy\n')).map(({ length }) => length)).toEqual([LINE_BYTES_MAX + 1])
+
+    const chunk = Buffer.alloc(LINE_BYTES_MAX, 'x')
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 300; i++) splitter.push(chunk)
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100 * LINE_BYTES_MAX)
+    expect(splitter.end().map(({ length }) => length)).toEqual([LINE_BYTES_MAX + 1])
+  })
+
+  it('stop where the reader aborts between two chunks', async () => {
+    const stop = new AbortController()
+    let chunks = 0
+    for await (const _ of await readLines(await fileOf('{}\n'.repeat(1_000_000)), { signal: stop.signal })) {
+      chunks += 1
+      stop.abort()
+    }
+    expect(chunks).toBe(1)
+  })
+
   it('tell how far the reading is', async () => {
     const packed = gzipSync('{}\n'.repeat(1_000))
     const reader = await readLines(await fileOf(packed))
