@@ -17,9 +17,9 @@ export interface Context<SettingValues> {
 
 export interface Terminal {
   /** Writes to stdout; resolves once the reader has kept up. Results go here, and nothing else does. */
-  print(text: string): Promise<void>
+  readonly print: (text: string) => Promise<void>
   /** Writes a line to stderr, for people. */
-  note(line: string): void
+  readonly note: (line: string) => void
   /** stderr as a progress bar sees it. */
   readonly progress: { readonly isTty: boolean; readonly columns: number; write(text: string): void }
 }

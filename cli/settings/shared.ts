@@ -43,6 +43,19 @@ export const metricsHost = setting('metrics-host', {
   help: 'address that the metrics port listens on',
 })
 
+export const schemas = setting('schemas', {
+  type: 'path',
+  placeholder: 'DIR',
+  help: 'folder with Avro schemas (*.avsc) of your own events, beside those that come with Onceward',
+})
+
+export const secretFile = setting('secret-file', {
+  type: 'path',
+  required: true,
+  placeholder: 'FILE',
+  help: 'file with the secret that sink and wallet share, to sign and to check',
+})
+
 export const logLevel = setting('log-level', {
   type: 'choice',
   choices: ['debug', 'info', 'warn', 'error', 'silent'],

@@ -1,4 +1,4 @@
-import { destination, pino } from 'pino'
+import { destination, pino, type Logger as PinoLogger } from 'pino'
 import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/ports/logger.ts'
 
@@ -24,7 +24,7 @@ const HIDDEN = '[hidden]'
  * (`warn`). Fields whose name says that they are secret, and passwords within URLs, are hidden.
  */
 export function createLogger(options: LoggerOptions): Logger {
-  return pino(
+  const inner = pino(
     {
       level: options.level,
       base: null,
@@ -32,11 +32,24 @@ export function createLogger(options: LoggerOptions): Logger {
       formatters: {
         level: (label) => ({ level: label }),
         log: (fields) => hideSecrets(fields, 0) as Record<string, unknown>,
-        bindings: (fields) => hideSecrets(fields, 0) as Record<string, unknown>,
       },
+      // The formatter above has made plain fields of every error already.
+      serializers: { err: (fields: unknown) => fields },
     },
     options.destination ?? destination({ dest: 2, sync: true }),
   )
+  return hidingBindings(inner)
+}
+
+/** pino does not format what a child is bound to. */
+function hidingBindings(inner: PinoLogger): Logger {
+  return {
+    debug: (fields, message) => inner.debug(fields, message),
+    info: (fields, message) => inner.info(fields, message),
+    warn: (fields, message) => inner.warn(fields, message),
+    error: (fields, message) => inner.error(fields, message),
+    child: (fields) => hidingBindings(inner.child(hideSecrets(fields, 0) as Record<string, unknown>)),
+  }
 }
 
 /** A copy without secrets. Errors become plain fields with their code and cause, so that JSON shows them. */

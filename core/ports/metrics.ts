@@ -32,8 +32,6 @@ export interface Metrics {
   readonly rewards: Counter<'rule_id'>
   /** Reward tasks that came to an end in the sink. */
   readonly payouts: Counter<'outcome'>
-  /** Calls to the wallet, by what came of each. */
-  readonly walletCalls: Counter<'outcome'>
   /** Partitions that this process works on. */
   readonly partitions: Gauge<'topic'>
   /** Readable records not yet processed. Markers make it an upper bound until the partition is caught up. */
@@ -50,8 +48,8 @@ export interface Metrics {
   readonly processingSeconds: Histogram
   /** Seconds that a partition's recovery took, by what was decided: ready, replay-tail or rebuild. */
   readonly recoverySeconds: Histogram<'decision'>
-  /** Seconds from a reward task's creation on the log to its success in the ledger. */
-  readonly payoutSeconds: Histogram
+  /** Seconds that one call to the wallet took, by what came of it. */
+  readonly walletSeconds: Histogram<'outcome'>
 }
 
 const nothing = (): void => undefined
@@ -68,7 +66,6 @@ export const silentMetrics: Metrics = {
   points: counter,
   rewards: counter,
   payouts: counter,
-  walletCalls: counter,
   partitions: gauge,
   lagRecords: gauge,
   lagSeconds: gauge,
@@ -77,5 +74,5 @@ export const silentMetrics: Metrics = {
   commitSeconds: histogram,
   processingSeconds: histogram,
   recoverySeconds: histogram,
-  payoutSeconds: histogram,
+  walletSeconds: histogram,
 }
