@@ -53,9 +53,9 @@ export function isWord(token: Token, text: string): boolean {
   return token.kind === 'name' && token.text === text
 }
 
-/** A field or a function, as far as one token tells. */
+/** A field or a function, as far as one token tells; AND is a misspelt word rather than a field to multiply with. */
 export function isPlainName(token: Token): boolean {
-  return token.kind === 'name' && !KEYWORDS.includes(token.text)
+  return token.kind === 'name' && !KEYWORDS.includes(token.text.toLowerCase())
 }
 
 export function isComparison(token: Token): boolean {
