@@ -134,7 +134,8 @@ describe('ingest', () => {
     const counts = await ingest(chunks([...good.slice(0, 20), ...bad], good.slice(20)), await parts())
     expect(counts).toEqual({ lines: 53, events: 50, rejected: 3 })
     const events = await readAll(TOPICS.events)
-    expect(events.map(({ value }) => value?.toString()).toSorted()).toEqual(good.toSorted())
+    expect(new Set(events.map(({ value }) => value?.toString()))).toEqual(new Set(good))
+    expect(events).toHaveLength(good.length)
     for (const { key, partition, value } of events) {
       expect(partition).toBe(partitionOf(key?.toString() ?? '', 3))
       expect(value?.toString()).toContain(`"user":{"id":"${key?.toString()}"`)
@@ -142,7 +143,7 @@ describe('ingest', () => {
     const letters = (await readAll(TOPICS.dlq)).map(({ value }) => JSON.parse(value?.toString() ?? '') as object)
     expect(letters).toHaveLength(3)
     for (const letter of letters) expect(letter).toMatchObject({ type: 'dlq', reason: 'schema', source: null })
-    expect(letters.map((letter) => ('raw' in letter ? letter.raw : '')).toSorted()).toEqual(bad.toSorted())
+    expect(new Set(letters.map((letter) => ('raw' in letter ? letter.raw : '')))).toEqual(new Set(bad))
   })
 
   test("each user's events stay in the order of the file, over many batches", async () => {

@@ -87,11 +87,16 @@ export function ambientFindings(file: SourceFile): readonly Finding[] {
     if (node.type === 'NewExpression' && isNamed(node.callee, 'Date') && (node.arguments as unknown[]).length === 0) {
       report(node, 'new Date()', 'take a Clock (core/clock.ts) as a parameter')
     }
-    if (node.type === 'ImportDeclaration' && isNode(node.source) && /^(node:)?timers/.test(String(node.source.value))) {
-      report(node, String(node.source.value), 'take a Clock (core/clock.ts) as a parameter')
-    }
+    if (importsTimers(node)) report(node, 'node:timers', 'take a Clock (core/clock.ts) as a parameter')
   })
   return findings
+}
+
+/** `setImmediate` alone gives way to others and measures nothing. */
+function importsTimers(node: SyntaxNode): boolean {
+  if (node.type !== 'ImportDeclaration' || !isNode(node.source) || !Array.isArray(node.specifiers)) return false
+  if (!/^(node:)?timers/.test(String(node.source.value))) return false
+  return !node.specifiers.every((one) => isNode(one) && isNamed(one.imported, 'setImmediate'))
 }
 
 function ambientName(file: SourceFile, node: SyntaxNode): string | undefined {
