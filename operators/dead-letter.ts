@@ -15,10 +15,17 @@ export interface RejectedInput {
   readonly ingestTs: number
 }
 
-/** The record that sets an input aside, whole: its exact bytes too where they are no UTF-8. */
+/** Largest `raw` that is kept whole, in bytes; with JSON's escapes it still fits Kafka's default record of 1 MiB. */
+export const RAW_BYTES_MAX = 150_000
+
+/**
+ * The record that sets an input aside: its text, its exact bytes too where they are no UTF-8. A larger one is cut, since a
+ * record that the log refuses would stop the partition; `source` still leads to the whole of it.
+ */
 export function deadLetter(rejection: Rejection, input: RejectedInput): Emitted<DlqRecord> {
-  const text = input.raw.toString()
-  const exact = Buffer.from(text).equals(input.raw)
+  const kept = input.raw.subarray(0, RAW_BYTES_MAX)
+  const text = kept.toString()
+  const exact = Buffer.from(text).equals(kept)
   return {
     key: rejection.userId ?? null,
     timestamp: input.ingestTs,
@@ -30,7 +37,8 @@ export function deadLetter(rejection: Rejection, input: RejectedInput): Emitted<
       ...(rejection.userId === undefined ? {} : { user_id: rejection.userId }),
       source: input.source,
       raw: text,
-      ...(exact ? {} : { raw_base64: input.raw.toString('base64') }),
+      ...(exact ? {} : { raw_base64: kept.toString('base64') }),
+      ...(kept.length === input.raw.length ? {} : { raw_bytes: input.raw.length }),
     },
   }
 }

@@ -1,9 +1,9 @@
 import type { Clock } from '../core/clock.ts'
 import { messageOf, OncewardError } from '../core/errors.ts'
-import type { Log, LogRecord, PartitionReader } from '../core/ports/log.ts'
+import type { Log, PartitionReader } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
 import type { RuleSet } from '../rules/compiled.ts'
-import { foldControl } from '../rules/control.ts'
+import { type ControlEntry, type ControlState, foldControl } from '../rules/control.ts'
 import { formatProblem } from '../rules/problem.ts'
 
 const POLL_WAIT_MS = 500
@@ -18,11 +18,11 @@ export class RuleFeed {
   readonly #topic: string
   readonly #logger: Logger
   readonly #clock: Clock
-  readonly #records: LogRecord[] = []
+  readonly #entries: ControlEntry[] = []
   readonly #stop = new AbortController()
   #reader: PartitionReader | undefined
   #position = 0
-  #set: RuleSet = foldControl([]).set
+  #state: ControlState = foldControl([])
   #reported = 0
   #following: Promise<void> = Promise.resolve()
 
@@ -34,12 +34,12 @@ export class RuleFeed {
   }
 
   get rules(): RuleSet {
-    return this.#set
+    return this.#state.set
   }
 
-  /** The control records read so far, in log order. */
-  get records(): readonly LogRecord[] {
-    return this.#records
+  /** All that the control topic has said so far. */
+  get state(): ControlState {
+    return this.#state
   }
 
   /** Reads to the end of the control topic. */
@@ -86,9 +86,9 @@ export class RuleFeed {
     const moved = batch.nextOffset > this.#position
     this.#position = batch.nextOffset
     if (batch.records.length === 0) return moved
-    this.#records.push(...batch.records)
-    const { set, problems } = foldControl(this.#records)
-    this.#set = set
+    for (const { value, offset } of batch.records) this.#entries.push({ value, place: `${this.#topic}[0]@${offset}` })
+    this.#state = foldControl(this.#entries)
+    const { set, problems } = this.#state
     for (const problem of problems.slice(this.#reported)) {
       this.#logger.error(
         { topic: this.#topic, code: problem.code },

@@ -14,4 +14,6 @@ export interface DlqRecord {
   /** The text as it came; bytes that are no UTF-8 show as U+FFFD, and `raw_base64` then has them exactly. */
   readonly raw: string
   readonly raw_base64?: string
+  /** Bytes of the whole, where `raw` had to be cut to fit a record. */
+  readonly raw_bytes?: number
 }

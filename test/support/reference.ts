@@ -211,7 +211,7 @@ interface LocalTime {
 const formats = new Map<string, Intl.DateTimeFormat>()
 const minutes = new Map<string, LocalTime>()
 
-/** Labels of the calendar windows around an instant. An hour that the clock repeats in autumn counts as two. */
+/** Labels of the calendar windows around an instant. An hour that the clock repeats in autumn has one label. */
 function localTime(time: number, timeZone: string): LocalTime {
   const cacheKey = `${Math.floor(time / 60_000)}|${timeZone}`
   const cached = minutes.get(cacheKey)
@@ -226,12 +226,11 @@ function localTime(time: number, timeZone: string): LocalTime {
       day: '2-digit',
       hour: '2-digit',
       minute: '2-digit',
-      timeZoneName: 'longOffset',
     })
   formats.set(timeZone, format)
   const parts = Object.fromEntries(format.formatToParts(time).map(({ type, value }) => [type, value]))
   const day = `${parts.year}-${parts.month}-${parts.day}`
-  const hour = `${day}T${parts.hour}${parts.timeZoneName}`
+  const hour = `${day}T${parts.hour}`
   const local = { minute: `${hour}:${parts.minute}`, hour, day, week: isoWeek(day), month: day.slice(0, 7) }
   minutes.set(cacheKey, local)
   return local

@@ -1,0 +1,153 @@
+import type { LogRecord } from '../../core/ports/log.ts'
+import type { OrderedKv } from '../../core/ports/ordered-kv.ts'
+import { loadSchemas } from '../../connectors/files/schemas.ts'
+import { parseSchemas } from '../../operators/event-schema.ts'
+import { createNormalizer } from '../../operators/normalize.ts'
+import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
+import { runBatch } from '../../pipeline/batch.ts'
+import { createTopology, type Topology } from '../../pipeline/topology.ts'
+import type { CompiledRule, RuleSet } from '../../rules/compiled.ts'
+import { memoryKv } from '../../state/memory-kv.ts'
+import { PartitionStore } from '../../state/partition-store.ts'
+import { STORE_FORMAT } from '../../state/stamp.ts'
+import { StagedState } from '../../state/staged-state.ts'
+import { parseHeldKey } from '../../state/stores.ts'
+
+export const normalize = createNormalizer(parseSchemas(await loadSchemas()))
+
+/** A rule for tests, without the language: what is not given is a rule that gives a point for every login. */
+export function testRule(rule: Partial<CompiledRule> & { readonly ruleId: string }): CompiledRule {
+  return {
+    version: '1.0',
+    eventNames: ['login'],
+    ordering: 'any',
+    timeZone: 'UTC',
+    matches: () => true,
+    points: () => ({ ok: true, points: 1 }),
+    caps: {},
+    guardrails: {},
+    ...rule,
+  }
+}
+
+/** A rule set in which every rule is in effect at any time. */
+export function testRules(rules: readonly CompiledRule[]): RuleSet {
+  return {
+    at: (eventName) => rules.filter((rule) => rule.eventNames.includes(eventName)),
+    hasStrict: (eventName) => rules.some((rule) => rule.ordering === 'strict' && rule.eventNames.includes(eventName)),
+    versions: rules.map((rule) => ({ rule, effectiveFrom: undefined })),
+  }
+}
+
+export interface Line {
+  readonly value: string
+  /** ms; default: an ingest time far ahead of any event. */
+  readonly ingestTs?: number
+  readonly tick?: number
+}
+
+/** One partition's engine without a log: batches in, outputs out, state in a store that can be reopened. */
+export class TestEngine {
+  readonly output: BatchOutput = emptyOutput()
+  readonly kv: OrderedKv = memoryKv()
+  readonly #topology: Topology = createTopology({ normalize })
+  readonly #rules: RuleSet
+  #state = new StagedState(this.kv)
+  #offset = 0
+  #watermark: number | undefined
+
+  constructor(rules: readonly CompiledRule[]) {
+    this.#rules = testRules(rules)
+  }
+
+  /** Forgets everything that is not in the store, as a restart does. */
+  restart(): void {
+    this.#state = new StagedState(this.kv)
+  }
+
+  async feed(lines: readonly Line[]): Promise<BatchOutput> {
+    const records: LogRecord[] = lines.map(({ value, ingestTs, tick }, index) => ({
+      topic: 'events.raw',
+      partition: 0,
+      offset: this.#offset + index,
+      timestamp: ingestTs ?? Number.MAX_SAFE_INTEGER,
+      key: null,
+      value: Buffer.from(value),
+      ...(tick === undefined ? {} : { headers: { 'onceward-tick': Buffer.from(String(tick)) } }),
+    }))
+    const nextOffset = this.#offset + lines.length
+    const first = await this.#state.firstHeld()
+    const result = await runBatch(this.#topology, this.#state, {
+      records,
+      nextOffset,
+      rules: this.#rules,
+      reorderWindowMs: 60_000,
+      watermark: this.#watermark,
+      heldSince: first === undefined ? undefined : parseHeldKey(first).ts,
+      expireSeen: true,
+    })
+    const stamp = {
+      format: STORE_FORMAT,
+      application: 't',
+      partition: 0,
+      inputOffset: 0,
+      changelogOffset: 0,
+      writtenAt: 0,
+    }
+    await new PartitionStore(this.kv).write(this.#state.changes(nextOffset), this.#state.indexOps(), stamp)
+    this.#state.settled()
+    this.#offset = nextOffset
+    this.#watermark = result.watermark
+    this.output.scores.push(...result.output.scores)
+    this.output.rewards.push(...result.output.rewards)
+    this.output.dlq.push(...result.output.dlq)
+    const counts = this.output.counts
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += result.output.counts[name]
+    return result.output
+  }
+
+  /** Moves event time so far that nothing is held any more. */
+  finish(): Promise<BatchOutput> {
+    return this.feed([{ value: '', tick: (this.#watermark ?? 0) + 60_001 }])
+  }
+
+  /** Sum of points by `user|rule`, those above zero. */
+  points(): Record<string, number> {
+    const sums: Record<string, number> = {}
+    for (const { value } of this.output.scores) {
+      if (value.points === 0) continue
+      const key = `${value.user_id}|${value.rule_id}`
+      sums[key] = (sums[key] ?? 0) + value.points
+    }
+    return sums
+  }
+
+  /** `user|rule|period|threshold`, sorted; without the period where progress never resets. */
+  rewards(): string[] {
+    return this.output.rewards
+      .map(({ value: { user_id, origin } }) =>
+        [user_id, origin.rule_id, ...(origin.period === 'all' ? [] : [origin.period]), origin.threshold].join('|'),
+      )
+      .sort()
+  }
+}
+
+export interface EventFields {
+  readonly id: string
+  readonly user?: string
+  readonly name?: string
+  /** ms */
+  readonly ts: number
+  readonly payload?: object
+}
+
+export function eventLine({ id, user = 'u', name = 'login', ts, payload = {} }: EventFields): string {
+  return JSON.stringify({
+    event_id: id,
+    event_name: name,
+    version: '1.2.0',
+    ts: new Date(ts).toISOString(),
+    user: { id: user, geo: 'TR' },
+    payload,
+  })
+}
