@@ -83,10 +83,10 @@ describe('embedded log under a stuck member', () => {
     const { log, topic } = await faulty()
     await sendAll(log, outs(topic, 'v', 1))
     const group = unique('g')
-    let over = false
+    const over = new AbortController()
     const stuck = new Member(log, group, topic, {
       batch: async (batch, control) => {
-        while (!over) {
+        while (!over.signal.aborted) {
           await control.heartbeat()
           await new Promise((resolve) => setTimeout(resolve, 10))
         }
@@ -97,7 +97,7 @@ describe('embedded log under a stuck member', () => {
     const stopping = stuck.consumer.stop()
     const other = new Member(log, group, topic).start()
     await waitFor(() => expect(other.texts).toEqual(['v0']), features)
-    over = true
+    over.abort()
     await stopping
     await stuck.running
     expect(stuck.owned.size).toBe(0)

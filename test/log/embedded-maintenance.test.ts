@@ -75,7 +75,7 @@ describe('compaction of the embedded log', () => {
           if (step.do === 'compact') await at.log.maintain()
           else if (step.do === 'reopen') await at.reopen()
           else if (step.do === 'day') at.time.now += DAY_MS
-          else {
+          else if ('writes' in step) {
             const records = step.writes.map(([key, tombstone]) =>
               write(`k${key}`, tombstone ? null : `v${(number += 1)}`),
             )

@@ -89,7 +89,7 @@ export async function readAll(log: Log, partition: TopicPartition, from?: number
   let position = from ?? bounds?.earliest ?? 0
   const records: LogRecord[] = []
   while (position < (bounds?.end ?? 0)) {
-    const batch = await reader.read(position, { waitMs: 1000 })
+    const batch = await reader.read(position)
     records.push(...batch.records)
     expect(batch.fetchOffset).toBe(position)
     expect(batch.nextOffset).toBeGreaterThan(position)
