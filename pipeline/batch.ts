@@ -88,7 +88,10 @@ async function waitingTurns(state: StagedState, heldSince: number | undefined, h
 function heldTurn(key: string, { data, ingestTs }: HeldEvent): Turn {
   const { ts, eventId } = parseHeldKey(key)
   // It was valid when it was held.
-  const { event_name: eventName, user } = data as { readonly event_name: string; readonly user: { readonly id: string } }
+  const { event_name: eventName, user } = data as {
+    readonly event_name: string
+    readonly user: { readonly id: string }
+  }
   const event = { eventId, eventName, userId: user.id, ts, data }
   return { event, ingestTs, lane: 'strict', scorings: [] }
 }

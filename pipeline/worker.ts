@@ -8,6 +8,7 @@ import type { Metrics } from '../core/ports/metrics.ts'
 import type { OrderedKv } from '../core/ports/ordered-kv.ts'
 import { changelogTopic, type Topics } from '../core/topics.ts'
 import type { Normalized } from '../operators/normalize.ts'
+import type { BatchCounts } from '../operators/operator.ts'
 import type { OutputPartitions } from './outputs.ts'
 import { RuleFeed } from './rule-feed.ts'
 import { isRecoverable, PartitionTask, type TaskOptions } from './task.ts'
@@ -34,6 +35,8 @@ export interface WorkerOptions {
   readonly sessionTimeoutMs?: number
   readonly batchBytesMax?: number
   readonly replicationFactor?: number
+  /** Told of every batch once it is committed. */
+  readonly onBatch?: (partition: number, position: number, counts: BatchCounts) => void
 }
 
 /** Times a partition's task is opened again after failures in a row, before the worker gives up. */
@@ -155,7 +158,11 @@ export class Worker {
     await this.#feed.catchUp()
     let told = false
     while (this.#feed.rules.versions.length === 0 && !this.#stopping.signal.aborted) {
-      if (!told) logger.warn({ topic: topics.control }, 'no rules are published yet; waiting for the first, so that no event passes unscored')
+      if (!told)
+        logger.warn(
+          { topic: topics.control },
+          'no rules are published yet; waiting for the first, so that no event passes unscored',
+        )
       told = true
       await clock.sleep(500, this.#stopping.signal)
       await this.#feed.catchUp()
@@ -222,7 +229,10 @@ export class Worker {
       const report = await task.process(batch)
       slot.failures = 0
       slot.lastBatchAt = this.#options.clock.monotonic()
-      if (report !== undefined) reportBatch(this.#options, batch, report)
+      if (report !== undefined) {
+        reportBatch(this.#options, batch, report)
+        this.#options.onBatch?.(slot.partition, task.position, report.output.counts)
+      }
       return task.position
     } catch (error) {
       await this.#closeTask(slot)
@@ -262,7 +272,10 @@ export class Worker {
     const { recovery, position, applied } = task.recovered
     const seconds = (clock.monotonic() - startedMs) / 1000
     metrics.recoverySeconds.observe(seconds, { decision: recovery.kind })
-    logger.info({ partition, decision: recovery.kind, position, applied, seconds }, `partition recovered: ${recovery.kind}, ${recovery.reason}`)
+    logger.info(
+      { partition, decision: recovery.kind, position, applied, seconds },
+      `partition recovered: ${recovery.kind}, ${recovery.reason}`,
+    )
     return task
   }
 
@@ -278,7 +291,10 @@ export class Worker {
         { cause: error },
       )
     }
-    this.#options.logger.warn({ partition, failures: slot.failures, error: messageOf(error) }, 'partition failed; it is recovered and tried again')
+    this.#options.logger.warn(
+      { partition, failures: slot.failures, error: messageOf(error) },
+      'partition failed; it is recovered and tried again',
+    )
   }
 
   async #backOff(slot: Slot, error: unknown, control: GroupControl | undefined): Promise<void> {
@@ -297,7 +313,10 @@ export class Worker {
     try {
       await task?.close()
     } catch (error) {
-      this.#options.logger.warn({ partition, error: messageOf(error) }, 'closing a partition failed; its state is recovered when it is opened next')
+      this.#options.logger.warn(
+        { partition, error: messageOf(error) },
+        'closing a partition failed; its state is recovered when it is opened next',
+      )
     }
   }
 }

@@ -70,5 +70,37 @@ export const config = setting('config', {
   help: 'YAML file with settings; flags and variables win over it',
 })
 
+export const rules = setting('rules', {
+  type: 'path',
+  required: true,
+  placeholder: 'DIR',
+  help: 'folder with rule files (*.yaml)',
+})
+
+export const partitions = setting('partitions', {
+  type: 'integer',
+  default: '4',
+  min: 1,
+  max: 1_000,
+  placeholder: 'N',
+  help: 'partitions of the topics',
+})
+
+export const reorderWindow = setting('reorder-window', {
+  type: 'duration',
+  default: '60s',
+  min: 0,
+  max: 86_400_000,
+  help: "how far an event may lie behind its partition's newest one before it is late",
+})
+
+export const dedupeWindow = setting('dedupe-window', {
+  type: 'duration',
+  default: '24h',
+  min: 60_000,
+  max: 30 * 86_400_000,
+  help: 'how long an event id is remembered, in event time',
+})
+
 /** What every command has. */
 export const GLOBAL_SETTINGS = [logLevel, config] as const
