@@ -55,9 +55,11 @@ test('a batch of any size is booked once, whole, also with repeats inside', asyn
   const ledger = await open()
   const list = entries(2_300)
   expect(await ledger.record([])).toEqual({ recorded: 0, known: 0 })
+  const twice = entry(9_000)
+  expect(await ledger.record([twice, twice])).toEqual({ recorded: 1, known: 1 })
   expect(await ledger.record([...list, ...list.slice(0, 7)])).toEqual({ recorded: 2_300, known: 7 })
   expect(await ledger.record(list)).toEqual({ recorded: 0, known: 2_300 })
-  expect(await ledger.outstanding()).toBe(2_300)
+  expect(await ledger.outstanding()).toBe(2_301)
 })
 
 test('a batch that holds one impossible task is booked not at all, and the error says that a task is at fault', async () => {
