@@ -1,26 +1,67 @@
-import { readFile } from 'node:fs/promises'
-import { messageOf, OncewardError } from '../core/errors.ts'
 import type { Health } from '../core/ports/health.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { ObservedMetrics } from '../connectors/observe/metrics.ts'
 import type { Context } from './command.ts'
+import type { KAFKA_SECURITY } from './settings/kafka-security.ts'
+import type { Values } from './settings/setting.ts'
+import type { brokers } from './settings/shared.ts'
 import type { Normalized } from '../operators/normalize.ts'
 
 type Surroundings = Pick<Context<unknown>, 'clock' | 'logger' | 'signal'>
 
-export interface BrokerSettings {
-  readonly brokers: readonly string[]
+export type KafkaSettings = Values<readonly [typeof brokers, ...typeof KAFKA_SECURITY]>
+
+export interface KafkaOptions {
+  /** How long a step that keeps failing is tried again, in ms; the adapter's own bound (a minute) where it is left out. */
+  readonly patienceMs?: number
 }
 
-/** Connects to Kafka, hands the log to `use` and closes it whatever comes of that. */
+/** For commands that somebody waits for: a minute of silence is too long to learn that an address is wrong. */
+export const LOOK_PATIENCE_MS = 15_000
+
+/**
+ * Connects to Kafka, hands the log to `use` and closes it whatever comes of that. An abort while connecting ends it with
+ * the signal's reason; once connected, `use` minds the signal.
+ */
 export async function withKafka<T>(
-  context: Surroundings & { readonly settings: BrokerSettings },
+  context: Surroundings & { readonly settings: KafkaSettings },
   use: (log: Log) => Promise<T>,
+  options: KafkaOptions = {},
 ): Promise<T> {
   const { openKafkaLog } = await import('../connectors/log/kafka/kafka-log.ts')
-  const { clock, logger, settings } = context
-  const log = await openKafkaLog({ brokers: settings.brokers, clientId: 'onceward', clock, logger })
+  const { readKafkaSecurity } = await import('./kafka-security.ts')
+  const { clock, logger, settings, signal } = context
+  const opening = openKafkaLog({
+    brokers: settings.brokers,
+    clientId: 'onceward',
+    clock,
+    logger,
+    ...(await readKafkaSecurity(settings)),
+    ...(options.patienceMs === undefined ? {} : { retryMsMax: options.patienceMs }),
+  })
+  const log = await unlessAborted(opening, signal)
   return closing(log, () => use(log))
+}
+
+/** What `opening` gives, or the signal's reason; what opens too late is closed again. */
+async function unlessAborted<T extends { close(): Promise<void> }>(
+  opening: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = (): void => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([opening, aborted])
+  } catch (error) {
+    opening.then(
+      (late) => late.close(),
+      () => undefined,
+    )
+    throw error
+  }
 }
 
 /** Closes `resource` after `use`. Where both fail, the failure of `use` is the one that counts. */
@@ -42,28 +83,6 @@ export async function loadNormalizer(dir?: string): Promise<(raw: Buffer | null)
   const { parseSchemas } = await import('../operators/event-schema.ts')
   const { createNormalizer } = await import('../operators/normalize.ts')
   return createNormalizer(parseSchemas(await loadSchemas(dir)))
-}
-
-/** The secret in a file, without the line end that editors leave. It is never logged. */
-export async function readSecret(path: string): Promise<string> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    throw new OncewardError(
-      'ONCEWARD_E_FILE_UNREADABLE',
-      `--secret-file: ${path} cannot be read: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
-    )
-  }
-  const secret = text.trimEnd()
-  if (secret !== '') return secret
-  throw new OncewardError(
-    'ONCEWARD_E_FILE_UNREADABLE',
-    `--secret-file: ${path} is empty; write the shared secret into it`,
-  )
 }
 
 export interface ObservationSettings {

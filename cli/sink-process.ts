@@ -8,7 +8,8 @@ import type { Topics } from '../core/topics.ts'
 import { createSink } from '../pipeline/payout/sink.ts'
 import type { SinkMetrics } from '../pipeline/payout/stats.ts'
 import type { Context } from './command.ts'
-import { closing, type ObservationSettings, openObservation, readSecret, runService } from './runtime.ts'
+import { closing, type ObservationSettings, openObservation, runService } from './runtime.ts'
+import { readSecret } from './secret-file.ts'
 
 export interface SinkSettings extends ObservationSettings {
   readonly db: string
@@ -29,7 +30,7 @@ const LEASE_OVER_TIMEOUT_MS = 20_000
 /** The sink as a process: ledger, wallet, metrics and health around it, until the context's signal aborts. */
 export async function runSink(log: Log, context: Context<SinkSettings>, { topics, group }: SinkPlace): Promise<void> {
   const { settings, signal, clock, random, logger, terminal } = context
-  const secret = await readSecret(settings.secretFile)
+  const secret = await readSecret('--secret-file', settings.secretFile)
   const observation = await openObservation('sink', context)
   const ledger = openPostgresLedger({ url: settings.db, logger })
   const wallet = httpWallet({

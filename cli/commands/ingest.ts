@@ -1,6 +1,7 @@
 import { formatDuration } from '../../core/durations.ts'
 import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
+import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
 import { brokers, prefix, schemas } from '../settings/shared.ts'
 
@@ -40,7 +41,7 @@ export const ingest = command({
     },
     { line: 'onceward ingest --brokers localhost:9092 --events bets.ndjson --rate 500', says: 'slowly, to watch it' },
   ],
-  settings: [brokers, events, prefix, rate, schemas],
+  settings: [brokers, events, prefix, rate, schemas, ...KAFKA_SECURITY],
   async run(context) {
     const { ingest: ingestLines } = await import('../log-tools/ingest.ts')
     const { loadNormalizer, withKafka } = await import('../runtime.ts')

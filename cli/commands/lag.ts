@@ -1,5 +1,8 @@
+import type { Log } from '../../core/ports/log.ts'
 import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
+import type { GroupLag } from '../log-tools/lag.ts'
+import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
 import { application, brokers, prefix } from '../settings/shared.ts'
 
@@ -37,9 +40,9 @@ export const lag = command({
       says: 'in a script: go on when all is processed',
     },
   ],
-  settings: [brokers, application, prefix, wait, timeout, json, sinkGroup],
+  settings: [brokers, application, prefix, wait, timeout, json, sinkGroup, ...KAFKA_SECURITY],
   async run(context) {
-    const { withKafka } = await import('../runtime.ts')
+    const { LOOK_PATIENCE_MS, withKafka } = await import('../runtime.ts')
     const { lagTable } = await import('../log-tools/lag.ts')
     const { observeLag, waitForNoLag } = await import('../log-tools/lag-watch.ts')
     const { settings, terminal } = context
@@ -50,10 +53,9 @@ export const lag = command({
       // A group that somebody names is one that must be waited for, begun or not.
       sinkExpected: settings.sinkGroup !== undefined,
     }
-    const lags = await withKafka(context, async (log) => {
-      if (!settings.wait) return observeLag(log, groups)
-      return waitForNoLag(log, groups, { ...context, timeoutMs: settings.timeout })
-    })
+    const look = (log: Log): Promise<readonly GroupLag[]> =>
+      settings.wait ? waitForNoLag(log, groups, { ...context, timeoutMs: settings.timeout }) : observeLag(log, groups)
+    const lags = await withKafka(context, look, { patienceMs: LOOK_PATIENCE_MS })
     const total = lags.reduce((sum, each) => sum + each.records, 0)
     await terminal.print(settings.json ? `${JSON.stringify({ lag: total, groups: lags })}\n` : lagTable(lags))
   },

@@ -59,11 +59,12 @@ export const partner = command({
   service: true,
   async run({ settings, signal, clock, terminal }) {
     const { startPartner } = await import('../../connectors/partner/partner.ts')
-    const { readSecret, untilAborted } = await import('../runtime.ts')
+    const { untilAborted } = await import('../runtime.ts')
+    const { readSecret } = await import('../secret-file.ts')
     const running = await startPartner({
       port: settings.port,
       host: settings.host,
-      secret: await readSecret(settings.secretFile),
+      secret: await readSecret('--secret-file', settings.secretFile),
       clock,
       failRate: settings.failRate,
       timeoutRate: settings.timeoutRate,

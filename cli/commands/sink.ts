@@ -1,5 +1,6 @@
 import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
+import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
 import { brokers, metricsHost, metricsPort, prefix, secretFile } from '../settings/shared.ts'
 
@@ -80,6 +81,7 @@ export const sink = command({
     walletTimeout,
     metricsPort,
     metricsHost,
+    ...KAFKA_SECURITY,
   ],
   async run(context) {
     const { runSink } = await import('../sink-process.ts')

@@ -1,5 +1,6 @@
 import { OncewardError } from '../../core/errors.ts'
 import { command } from '../command.ts'
+import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
 import { brokers, prefix } from '../settings/shared.ts'
 
@@ -44,10 +45,10 @@ export const tail = command({
     { line: 'onceward tail dlq --brokers localhost:9092 --from end', says: 'what is set aside from now on' },
     { line: 'onceward tail scores --brokers localhost:9092 --key u_123 --to-end', says: 'what one player scored' },
   ],
-  settings: [topic, brokers, prefix, toEnd, from, partition, key],
+  settings: [topic, brokers, prefix, toEnd, from, partition, key, ...KAFKA_SECURITY],
   async run(context) {
     const { tail: tailTopic } = await import('../log-tools/tail.ts')
-    const { withKafka } = await import('../runtime.ts')
+    const { LOOK_PATIENCE_MS, withKafka } = await import('../runtime.ts')
     const { settings, signal, clock, terminal } = context
     const begin = placeOf(settings.from)
     if (typeof begin === 'number' && settings.partition === undefined) {
@@ -60,7 +61,9 @@ export const tail = command({
       toEnd: settings.toEnd,
       key: settings.key,
     }
-    await withKafka(context, (log) => tailTopic(options, { log, clock, signal, print: terminal.print }))
+    await withKafka(context, (log) => tailTopic(options, { log, clock, signal, print: terminal.print }), {
+      patienceMs: LOOK_PATIENCE_MS,
+    })
   },
 })
 

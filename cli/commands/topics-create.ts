@@ -1,5 +1,6 @@
 import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
+import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
 import { brokers, prefix } from '../settings/shared.ts'
 
@@ -43,7 +44,7 @@ export const topicsCreate = command({
       says: 'for production: three copies, a month of events',
     },
   ],
-  settings: [brokers, partitions, prefix, replicationFactor, retention],
+  settings: [brokers, partitions, prefix, replicationFactor, retention, ...KAFKA_SECURITY],
   async run(context) {
     const { createTopics, outcomeLine, topicSpecs } = await import('../log-tools/topics.ts')
     const { withKafka } = await import('../runtime.ts')

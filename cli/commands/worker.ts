@@ -1,5 +1,6 @@
 import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
+import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
 import {
   application,
@@ -85,6 +86,7 @@ export const worker = command({
     batchBytes,
     metricsPort,
     metricsHost,
+    ...KAFKA_SECURITY,
   ],
   async run(context) {
     const { runWorker } = await import('../worker-process.ts')
