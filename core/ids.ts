@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /**
  * Deterministic ids (SPEC S19): SHA-256 over the JSON array of the parts, the first 32 hex digits. A JSON array and not
@@ -14,10 +14,5 @@ export function rewardTaskId(userId: string, ruleId: string, period: string, thr
 }
 
 function digest(parts: readonly (string | number)[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
-}
-
-/** 16 bytes that stand for an event id in the dedupe state: the first half of its SHA-256. */
-export function eventIdHash(eventId: string): Buffer {
-  return createHash('sha256').update(eventId).digest().subarray(0, 16)
+  return hash('sha256', JSON.stringify(parts), 'hex').slice(0, 32)
 }

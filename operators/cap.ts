@@ -4,14 +4,14 @@ import { localMs } from '../rules/calendar.ts'
 import type { Caps } from '../rules/compiled.ts'
 import { ACCOUNTS, type Account } from '../state/stores.ts'
 import { earliestLocal } from './account-pruning.ts'
-import type { Capped, Operator, Scoring } from './operator.ts'
+import type { Operator, Scoring } from './operator.ts'
 
 /**
  * Cuts points, partially where need be (SPEC S19): `per_bet` cuts one event; the others what one user gets from one rule
  * in one calendar minute, hour or day of event time in the rule's time zone. Calendar windows are told apart by local
  * time, so the hour that a clock change repeats is one window.
  */
-export function createCap(): Operator<Scoring, Capped> {
+export function createCap(): Operator<Scoring, Scoring> {
   return {
     name: 'cap',
     ask() {},
@@ -26,7 +26,11 @@ export function createCap(): Operator<Scoring, Capped> {
         // The strict lane runs behind the horizon, in event-time order: there the event itself is the bound.
         prune(account, earliestLocal(rule.timeZone, Math.min(event.ts, batch.time.horizon)))
       }
-      next({ ...scoring, account, rawPoints, points: cut.points, cutBy: cut.by })
+      scoring.account = account
+      scoring.rawPoints = rawPoints
+      scoring.points = cut.points
+      scoring.cutBy = cut.by
+      next(scoring)
     },
   }
 }

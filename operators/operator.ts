@@ -92,29 +92,26 @@ export interface Turn {
   scorings: readonly Scoring[]
 }
 
-/** One rule that matches one event. */
+/**
+ * One rule that matches one event, on its way through cap, threshold and reward-emit. Each fills in its part of the one
+ * object: a copy for each step would be most of what the line allocates.
+ */
 export interface Scoring {
   readonly event: PlayerEvent
   readonly ingestTs: number
   readonly rule: CompiledRule
   readonly formula: Points
   readonly accountKey: string
-}
-
-/** A scoring after caps. */
-export interface Capped extends Scoring {
-  readonly account: Account
-  readonly rawPoints: number
-  readonly points: number
-  readonly cutBy: ScoreRecord['cut_by']
-}
-
-/** A scoring after progress. */
-export interface Progressed extends Capped {
-  readonly progress: number
-  readonly period: string
-  /** Indices of the thresholds that this event crossed. */
-  readonly crossed: readonly number[]
+  /** Filled in by cap. */
+  account: Account | undefined
+  rawPoints: number
+  points: number
+  cutBy: ScoreRecord['cut_by']
+  /** Filled in by threshold. */
+  progress: number
+  period: string
+  /** Indices of the thresholds that the event crossed. */
+  crossed: readonly number[]
 }
 
 export function emptyOutput(): BatchOutput {

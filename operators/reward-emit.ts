@@ -1,14 +1,14 @@
 import { rewardTaskId, scoringKey } from '../core/ids.ts'
 import type { RewardTask } from '../core/model/reward.ts'
-import type { Operator, Progressed } from './operator.ts'
+import type { Operator, Scoring } from './operator.ts'
 
 /** Writes the score of every rule that matched, and a reward task for every threshold that it crossed. */
-export function createRewardEmit(): Operator<Progressed, never> {
+export function createRewardEmit(): Operator<Scoring, never> {
   return {
     name: 'reward-emit',
     ask() {},
-    process(progressed, { output }) {
-      const { event, rule, formula, points, ingestTs } = progressed
+    process(scoring, { output }) {
+      const { event, rule, formula, points, ingestTs } = scoring
       const timestamp = ingestTs
       output.scores.push({
         key: event.userId,
@@ -20,18 +20,18 @@ export function createRewardEmit(): Operator<Progressed, never> {
           user_id: event.userId,
           rule_id: rule.ruleId,
           rule_version: rule.version,
-          raw_points: progressed.rawPoints,
+          raw_points: scoring.rawPoints,
           points,
-          progress: progressed.progress,
-          cut_by: progressed.cutBy,
+          progress: scoring.progress,
+          cut_by: scoring.cutBy,
           ...(formula.ok ? {} : { reason: 'not_finite' as const, detail: formula.detail }),
           event_ts: new Date(event.ts).toISOString(),
         },
       })
       if (points > 0) output.counts.scores++
       output.counts.points += points
-      for (const index of progressed.crossed) {
-        const task = rewardTask(progressed, index)
+      for (const index of scoring.crossed) {
+        const task = rewardTask(scoring, index)
         if (task === undefined) continue
         output.rewards.push({ key: event.userId, timestamp, value: task })
         output.counts.rewards++
@@ -40,7 +40,7 @@ export function createRewardEmit(): Operator<Progressed, never> {
   }
 }
 
-function rewardTask({ event, rule, period }: Progressed, index: number): RewardTask | undefined {
+function rewardTask({ event, rule, period }: Scoring, index: number): RewardTask | undefined {
   const threshold = rule.trigger?.thresholds[index]
   const reward = rule.trigger?.rewards[index]
   if (threshold === undefined || reward === undefined) return undefined

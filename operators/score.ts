@@ -19,6 +19,7 @@ export function createScore(): Operator<Turn, Scoring> {
 }
 
 const NOTHING: readonly Scoring[] = []
+const NO_THRESHOLDS: readonly number[] = []
 
 function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): readonly Scoring[] {
   let found: Scoring[] | undefined
@@ -31,6 +32,13 @@ function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): r
       rule,
       formula: rule.points(event),
       accountKey: accountKey(event.userId, rule.ruleId),
+      account: undefined,
+      rawPoints: 0,
+      points: 0,
+      cutBy: null,
+      progress: 0,
+      period: '',
+      crossed: NO_THRESHOLDS,
     })
   }
   return found ?? NOTHING

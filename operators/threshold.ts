@@ -1,29 +1,34 @@
+import { assert } from '../core/assert.ts'
 import { periodOf } from '../rules/calendar.ts'
 import { ACCOUNTS, type Account } from '../state/stores.ts'
-import type { Capped, Operator, Progressed } from './operator.ts'
+import type { Operator, Scoring } from './operator.ts'
 
 /**
  * Adds the points to the user's progress under the rule, in the calendar period of the event's own time, and finds the
  * thresholds crossed. Progress is one sum across the rule's versions (SPEC S19).
  */
-export function createThreshold(): Operator<Capped, Progressed> {
+export function createThreshold(): Operator<Scoring, Scoring> {
   return {
     name: 'threshold',
     ask() {},
-    process(capped, batch, next) {
-      const { rule, event, account, points } = capped
+    process(scoring, batch, next) {
+      const { rule, event, account, points } = scoring
+      assert(account !== undefined, 'cap comes before threshold')
       const reset = rule.trigger?.reset ?? 'never'
       const period = periodOf(reset, rule.timeZone, event.ts)
       const before = progressIn(account, period)
       const progress = Math.min(before + points, Number.MAX_SAFE_INTEGER)
+      scoring.period = period
+      scoring.progress = progress
       if (points > 0) {
         setProgress(account, period, progress)
         if (reset !== 'never') {
           forgetBefore(account, periodOf(reset, rule.timeZone, Math.min(event.ts, batch.time.horizon)))
         }
-        batch.state.put(ACCOUNTS, capped.accountKey, account)
+        batch.state.put(ACCOUNTS, scoring.accountKey, account)
+        if (rule.trigger !== undefined) scoring.crossed = crossedBy(rule.trigger.thresholds, before, progress)
       }
-      next({ ...capped, progress, period, crossed: crossedBy(rule.trigger?.thresholds ?? [], before, progress) })
+      next(scoring)
     },
   }
 }

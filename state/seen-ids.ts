@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { assert } from '../core/assert.ts'
 import { HOUR_MS } from '../core/durations.ts'
 import { SEEN_CHUNK_PREFIX, SEEN_PREFIX } from './stores.ts'
@@ -15,7 +15,7 @@ const HOUR_BIAS = 62_135_596_800_000 / HOUR_MS
 
 /** The hash of an event id as a binary text of 16 characters. */
 export function idHash(eventId: string): string {
-  return createHash('sha256').update(eventId).digest('binary').slice(0, HASH_BYTES)
+  return hash('sha256', eventId, 'binary').slice(0, HASH_BYTES)
 }
 
 export function seenIndexKey(hash: string): Buffer {
