@@ -10,11 +10,11 @@ import { sumMoney } from '../../core/money.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
 import type { Wallet } from '../../core/ports/wallet.ts'
 import { createSink, type Sink, type SinkOptions } from '../../pipeline/payout/sink.ts'
-import { fakeLog, type FakeLog } from './fake-log.ts'
+import { openTestLog, type TestLog } from './test-log.ts'
 import { PARTITIONS, quick, SECRET, TOPICS } from './fixtures.ts'
 
 export interface Bench {
-  readonly fake: FakeLog
+  readonly topic: TestLog
   readonly partner: Partner
   /** For the test's own eyes. */
   readonly ledger: Ledger
@@ -22,7 +22,7 @@ export interface Bench {
   openLedger(): Ledger
   wallet(timeoutMs?: number): Wallet
   sink(change?: Partial<SinkOptions>): Sink
-  letters(): DlqRecord[]
+  letters(): Promise<DlqRecord[]>
 }
 
 type Cleanup = (cleanup: () => Promise<void>) => void
@@ -32,7 +32,8 @@ export async function openBench(
   cleanup: Cleanup,
   faults: { failRate?: number; timeoutRate?: number } = {},
 ): Promise<Bench> {
-  const fake = fakeLog(PARTITIONS)
+  const topic = await openTestLog(PARTITIONS)
+  cleanup(() => topic.close())
   const partner = await startPartner({ secret: SECRET, clock: systemClock, seed: 7, ...faults })
   cleanup(() => partner.stop())
   const openLedger = (): Ledger => {
@@ -48,13 +49,15 @@ export async function openBench(
   const ledger = openLedger()
   await ledger.migrate()
   return {
-    fake,
+    topic,
     partner,
     ledger,
     openLedger,
     wallet,
-    sink: (change = {}) => createSink({ ...quick(), log: fake.log, ledger: openLedger(), wallet: wallet(), ...change }),
-    letters: () => fake.records(TOPICS.dlq).map((record) => JSON.parse(record.value?.toString() ?? '') as DlqRecord),
+    sink: (change = {}) =>
+      createSink({ ...quick(), log: topic.log, ledger: openLedger(), wallet: wallet(), ...change }),
+    letters: async () =>
+      (await topic.records(TOPICS.dlq)).map((record) => JSON.parse(record.value?.toString() ?? '') as DlqRecord),
   }
 }
 

@@ -7,13 +7,17 @@ import { silentLogger } from '../../core/ports/logger.ts'
 import { createIntake, type IntakeParts } from '../../pipeline/payout/intake.ts'
 import { patience } from '../../pipeline/payout/patience.ts'
 import { newCounters } from '../../pipeline/payout/stats.ts'
-import { fakeLog } from './fake-log.ts'
-import { PARTITIONS, records, tasks, TOPICS } from './fixtures.ts'
+import { records, tasks, TOPICS } from './fixtures.ts'
 
 function batch(count: number): RecordBatch {
-  const fake = fakeLog(PARTITIONS)
-  fake.append(records(tasks(count)).map((record) => ({ ...record, partition: 0 })))
-  const list = fake.records(TOPICS.rewards)
+  const list = records(tasks(count)).map(({ value }, offset) => ({
+    topic: TOPICS.rewards,
+    partition: 0,
+    offset,
+    timestamp: 0,
+    key: null,
+    value: Buffer.from(value ?? ''),
+  }))
   return { topic: TOPICS.rewards, partition: 0, records: list, fetchOffset: 0, nextOffset: count + 3, end: count + 10 }
 }
 

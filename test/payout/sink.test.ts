@@ -50,7 +50,7 @@ function answering(answer: (requestId: string) => CreditOutcome): Wallet & { rea
 test('a task is booked, paid, succeeded and counted in the budget', async () => {
   const b = await bench()
   const list = tasks(3)
-  b.fake.append(records(list))
+  await b.topic.append(records(list))
   const sink = start(b.sink())
   await eventually('three paid', () => settled(b, 3))
   await sink.stop()
@@ -66,7 +66,7 @@ test('a task is booked, paid, succeeded and counted in the budget', async () => 
 test('each task is paid once by a partner that fails 10 % of the calls and never answers 5 %', async () => {
   const b = await bench({ failRate: 0.1, timeoutRate: 0.05 })
   const list = tasks(400)
-  b.fake.append(records(list))
+  await b.topic.append(records(list))
   start(b.sink())
   await eventually('all paid', () => settled(b, 400))
   await expectEachPaidOnce(b, list)
@@ -77,8 +77,18 @@ test('each task is paid once by a partner that fails 10 % of the calls and never
 test('two sinks share the work, and no task is called by both', async () => {
   const b = await bench()
   const list = tasks(600)
-  const sinks = [start(b.sink()), start(b.sink({ random: quick(2).random }))]
-  b.fake.append(records(list))
+  let ready = 0
+  const sinks = [1, 2].map((seed) => {
+    const inner = b.openLedger()
+    let claims = 0
+    const claim: Ledger['claim'] = (request) => {
+      if (++claims === 1) ready++
+      return inner.claim(request)
+    }
+    return start(b.sink({ ledger: { ...inner, claim }, random: quick(seed).random, leaseMs: 60_000 }))
+  })
+  await eventually('both look for work', () => ready === 2)
+  await b.topic.append(records(list))
   await eventually('all paid', () => settled(b, 600))
   await expectEachPaidOnce(b, list)
   expect(b.partner.stats().calls).toBe(600)
@@ -88,11 +98,11 @@ test('two sinks share the work, and no task is called by both', async () => {
 test('tasks that are delivered again, at once or after their payment, are paid once', async () => {
   const b = await bench()
   const list = tasks(60)
-  b.fake.append(records([...list, ...list]))
-  const sink = start(b.sink())
+  await b.topic.append(records([...list, ...list]))
+  const sink = start(b.sink({ leaseMs: 60_000 }))
   await eventually('all paid', () => settled(b, 60))
-  b.fake.append(records(list))
-  await eventually('all read', () => b.fake.committed('sink', TOPICS.rewards) === 180)
+  await b.topic.append(records(list))
+  await eventually('all read', async () => (await b.topic.committed('sink', TOPICS.rewards)) === 180)
   await eventually('all paid', () => settled(b, 60))
   await expectEachPaidOnce(b, list)
   expect(sink.stats()).toMatchObject({ recorded: 60, known: 120, calls: 60 })
@@ -116,12 +126,13 @@ function gated(ledger: Ledger): { ledger: Ledger; waiting: () => number; open: (
 test('a sink that dies between payment and booking: paid once at the partner, booked once, spent exact', async () => {
   const b = await bench()
   const list = tasks(40)
-  b.fake.append(records(list))
-  const { ledger, waiting } = gated(b.openLedger())
-  const dying = b.sink({ ledger, leaseMs: 300, concurrency: 8 })
-  void dying.run()
+  await b.topic.append(records(list))
+  const { ledger, waiting, open } = gated(b.openLedger())
+  start(b.sink({ ledger, leaseMs: 300, concurrency: 8 }))
+  // Only for the end of the test: until then it is dead to everybody.
+  cleanups.push(() => Promise.resolve(open()))
   await eventually('8 paid and none booked', () => b.partner.stats().distinct === 8 && waiting() > 0)
-  await eventually('all read', () => b.fake.committed('sink', TOPICS.rewards) === 40)
+  await eventually('all read', async () => (await b.topic.committed('sink', TOPICS.rewards)) === 40)
   expect(await b.ledger.totals()).toMatchObject([{ status: 'pending', count: 40 }])
   start(b.sink())
   await eventually('all paid', () => settled(b, 40))
@@ -132,11 +143,11 @@ test('a sink that dies between payment and booking: paid once at the partner, bo
 test('a sink that wakes after its leases ended changes nothing', async () => {
   const b = await bench()
   const list = tasks(20)
-  b.fake.append(records(list))
+  await b.topic.append(records(list))
   const { ledger, waiting, open } = gated(b.openLedger())
   const zombie = start(b.sink({ ledger, leaseMs: 200, concurrency: 4, stopGraceMs: 5_000 }))
   await eventually('some paid and none booked', () => b.partner.stats().distinct >= 4 && waiting() > 0)
-  await eventually('all read', () => b.fake.committed('sink', TOPICS.rewards) === 20)
+  await eventually('all read', async () => (await b.topic.committed('sink', TOPICS.rewards)) === 20)
   start(b.sink())
   await eventually('all paid', () => settled(b, 20))
   const before = [await b.ledger.latest(20), await b.ledger.budgets()]
@@ -149,11 +160,11 @@ test('a sink that wakes after its leases ended changes nothing', async () => {
 test('Postgres restarts while rewards are booked and paid: nothing is lost, nothing is paid twice', async () => {
   const b = await bench()
   const list = tasks(500)
-  b.fake.append(records(list.slice(0, 250)))
+  await b.topic.append(records(list.slice(0, 250)))
   const sink = start(b.sink())
   await eventually('some paid', () => sink.stats().succeeded >= 30)
   await postgres.restart(async () => {
-    b.fake.append(records(list.slice(250)))
+    await b.topic.append(records(list.slice(250)))
     await sleep(300)
   })
   await eventually('all paid', () => settled(b, 500))
@@ -162,7 +173,7 @@ test('Postgres restarts while rewards are booked and paid: nothing is lost, noth
 
 test('a ledger that stays away ends the sink with a clear error, and nothing was acknowledged', async () => {
   const b = await bench()
-  b.fake.append(records(tasks(5)))
+  await b.topic.append(records(tasks(5)))
   const away = (): Promise<never> => Promise.reject(new OncewardError('ONCEWARD_E_LEDGER_UNAVAILABLE', 'gone'))
   const ledger: Ledger = { ...b.openLedger(), record: away, claim: away }
   const sink = b.sink({ ledger, patience: { baseMs: 5, capMs: 20, giveUpMs: 150 } })
@@ -170,7 +181,7 @@ test('a ledger that stays away ends the sink with a clear error, and nothing was
     code: 'ONCEWARD_E_GAVE_UP',
     message: expect.stringMatching(/^gave up to .* after \d+ ms and \d+ tries: gone$/),
   })
-  expect(b.fake.committed('sink', TOPICS.rewards)).toBe(0)
+  expect(await b.topic.committed('sink', TOPICS.rewards)).toBe(0)
 })
 
 test('what is no task goes to the DLQ with its reason, and the others are paid', async () => {
@@ -178,13 +189,13 @@ test('what is no task goes to the DLQ with its reason, and the others are paid',
   const bad = ['no JSON', '{"type":"reward_task.created"}', JSON.stringify(task(1, { reward: { type: 'cash' } }))]
   const broken = { topic: TOPICS.rewards, partition: 0, key: null, timestamp: 0 }
   const list = tasks(10)
-  b.fake.append(bad.map((value) => ({ ...broken, value })))
-  b.fake.append([{ ...broken, value: Buffer.from([0xff, 0xfe, 0x00]) }])
-  b.fake.append(records(list))
+  await b.topic.append(bad.map((value) => ({ ...broken, value })))
+  await b.topic.append([{ ...broken, value: Buffer.from([0xff, 0xfe, 0x00]) }])
+  await b.topic.append(records(list))
   start(b.sink())
   await eventually('all paid', () => settled(b, 10))
   await expectEachPaidOnce(b, list)
-  const letters = b.letters()
+  const letters = await b.letters()
   expect(letters.map((letter) => letter.reason)).toEqual(['schema', 'schema', 'schema', 'schema'])
   expect(letters.map((letter) => letter.raw)).toEqual(expect.arrayContaining(bad))
   expect(letters.find((letter) => letter.raw_base64 !== undefined)?.raw_base64).toBe('//4A')
@@ -195,18 +206,18 @@ test('a task that the database cannot hold does not keep its batch from being pa
   // A time that JavaScript has and Postgres has not.
   const unbookable = JSON.stringify(task(0, { created_at: '-100000-01-01T00:00:00.000Z' }))
   const list = tasks(12).slice(1)
-  b.fake.append([{ topic: TOPICS.rewards, partition: 0, key: 'u_0', value: unbookable, timestamp: 0 }])
-  b.fake.append(records(list))
+  await b.topic.append([{ topic: TOPICS.rewards, partition: 0, key: 'u_0', value: unbookable, timestamp: 0 }])
+  await b.topic.append(records(list))
   start(b.sink())
   await eventually('all paid', () => settled(b, 11))
   await expectEachPaidOnce(b, list)
-  expect(b.letters()).toMatchObject([{ reason: 'schema', raw: unbookable, user_id: 'u_0' }])
+  expect(await b.letters()).toMatchObject([{ reason: 'schema', raw: unbookable, user_id: 'u_0' }])
 })
 
 test('what the wallet refuses is failed in the ledger, costs nothing, and stands in the DLQ', async () => {
   const b = await bench()
   const list = tasks(9)
-  b.fake.append(records(list))
+  await b.topic.append(records(list))
   const refused = new Set(list.slice(0, 3).map((one) => one.reward_task_id))
   const wallet = answering((id) =>
     refused.has(id)
@@ -226,30 +237,33 @@ test('what the wallet refuses is failed in the ledger, costs nothing, and stands
   expect(rows.find((row) => row.status === 'failed')?.failure).toBe('the wallet refused: HTTP 422: unknown player')
   await expectBudgetsAreSums(b.ledger)
   const byId = (one: RewardTask): object => ({ reason: 'payout', user_id: one.user_id, raw: JSON.stringify(one) })
-  expect(b.letters()).toHaveLength(3)
-  expect(b.letters()).toEqual(expect.arrayContaining(list.slice(0, 3).map((one) => expect.objectContaining(byId(one)))))
+  expect(await b.letters()).toHaveLength(3)
+  expect(await b.letters()).toEqual(
+    expect.arrayContaining(list.slice(0, 3).map((one) => expect.objectContaining(byId(one)))),
+  )
   expect(sink.stats()).toMatchObject({ succeeded: 6, deadLettered: 3, retried: 0 })
 })
 
 test('a wallet that is away is called nine times for each task, then the task goes to the DLQ', async () => {
   const b = await bench()
-  b.fake.append(records(tasks(4)))
+  await b.topic.append(records(tasks(4)))
   const wallet = answering(() => ({ kind: 'unavailable', detail: 'HTTP 503' }))
   start(b.sink({ wallet }))
   await eventually('all ended', () => settled(b, 4))
   for (const one of tasks(4)) expect(wallet.calls.filter((id) => id === one.reward_task_id)).toHaveLength(9)
-  expect(b.letters()).toHaveLength(4)
+  expect(await b.letters()).toHaveLength(4)
   expect(await b.ledger.totals()).toMatchObject([{ status: 'failed', count: 4 }])
   expect((await b.ledger.budgets()).every((budget) => budget.spent === 0n)).toBe(true)
 })
 
 test('the letter stands in the DLQ before the ledger says failed', async () => {
   const b = await bench()
-  b.fake.append(records(tasks(5)))
+  await b.topic.append(records(tasks(5)))
   const inner = b.openLedger()
   const seen: number[] = []
-  const settle: Ledger['settle'] = (settlements) => {
-    for (const { taskId } of settlements) seen.push(b.letters().filter((letter) => letter.raw.includes(taskId)).length)
+  const settle: Ledger['settle'] = async (settlements) => {
+    const letters = await b.letters()
+    for (const { taskId } of settlements) seen.push(letters.filter((letter) => letter.raw.includes(taskId)).length)
     return inner.settle(settlements)
   }
   start(b.sink({ ledger: { ...inner, settle }, wallet: answering(() => ({ kind: 'refused', detail: 'no' })) }))
@@ -260,15 +274,18 @@ test('the letter stands in the DLQ before the ledger says failed', async () => {
 test('stop ends within its grace though the partner never answers, and the next sink need not wait for leases', async () => {
   const b = await bench({ timeoutRate: 1 })
   const list = tasks(50)
-  b.fake.append(records(list))
+  await b.topic.append(records(list))
   const sink = b.sink({ wallet: b.wallet(60_000), leaseMs: 600_000, stopGraceMs: 200 })
   const run = sink.run()
-  await eventually('calls hang', () => sink.stats().inFlight === 16)
+  await eventually('calls hang', () => sink.stats().inFlight === 16 && sink.stats().recorded === 50)
   const began = performance.now()
   await sink.stop()
   await run
   expect(performance.now() - began).toBeLessThan(2_000)
-  await eventually('all read', async () => (await b.ledger.outstanding()) === 50)
+  expect(await b.ledger.outstanding()).toBe(50)
+  const free = await b.ledger.claim({ owner: 'test', limit: 100, leaseMs: 600_000 })
+  expect(free.map((claimed) => claimed.attempts)).toEqual(Array.from({ length: 50 }, () => 0))
+  await b.ledger.settle(free.map(({ taskId, claim }) => ({ kind: 'released', taskId, claim })))
   start(b.sink({ wallet: answering((id) => ({ kind: 'paid', payoutId: id, status: 'succeeded' })), leaseMs: 600_000 }))
   await eventually('all paid', () => settled(b, 50), 5_000)
   expect(await b.ledger.totals()).toMatchObject([{ status: 'succeeded', count: 50 }])
@@ -285,7 +302,7 @@ test('a sink that was stopped before it ran does not start, and stop may be call
 
 test('however long the outbox, a sink holds at most twice its concurrency', async () => {
   const b = await bench()
-  b.fake.append(records(tasks(300)))
+  await b.topic.append(records(tasks(300)))
   const inner = b.openLedger()
   let held = 0
   let heldMax = 0
