@@ -2,10 +2,11 @@ import type { Clock } from '../../../core/clock.ts'
 import { messageOf, OncewardError } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/ports/logger.ts'
 import type { TopicPartition } from '../../../core/ports/log.ts'
-import { type FailureKind, isTransient, kindOf, toOncewardError } from './failures.ts'
+import { type FailureKind, isTransient, kindOf, TimeLimit, toOncewardError } from './failures.ts'
 import {
   type ClusterOptions,
   type Connections,
+  connectOnce,
   createCluster,
   type KafkaBroker,
   type KafkaCluster,
@@ -20,10 +21,11 @@ export interface ClientSettings extends ClusterOptions {
 export const GROUP = 0
 export const TRANSACTION = 1
 
-const PAUSE_MS_MIN = 10
-const PAUSE_MS_MAX = 1_000
-const PAUSE_CONCURRENT_MS_MIN = 2
-const PAUSE_CONCURRENT_MS_MAX = 50
+/** Milliseconds before the second attempt, doubling up to the second number. */
+const PAUSE_MS: Readonly<Partial<Record<FailureKind, readonly [min: number, max: number]>>> = {
+  concurrent: [2, 50],
+  'topic-missing': [20, 200],
+}
 /** A topic that was just created is unknown to a broker for a moment; one that is missing stays so. */
 const TOPIC_MISSING_MS_MAX = 1_500
 /** Failures at the first contact with a fresh broker are normal; those that last are worth a line. */
@@ -88,8 +90,26 @@ export class KafkaClient {
    * OncewardError: ONCEWARD_E_LOG_UNAVAILABLE when time is up, otherwise what the failure means.
    */
   async retrying<T>(action: string, step: () => Promise<T>, options: RetryOptions = {}): Promise<T> {
+    const msMax = options.msMax ?? this.#settings.retryMsMax
+    const over = new AbortController()
+    const expiry = this.clock.sleep(msMax, over.signal).then(() => {
+      throw toOncewardError(new TimeLimit(msMax), action)
+    })
+    expiry.catch(() => undefined)
+    try {
+      // the race also ends a step that waits for an answer which never comes
+      return await Promise.race([this.#attempts(action, step, { ...options, msMax, over: over.signal }), expiry])
+    } finally {
+      over.abort()
+    }
+  }
+
+  async #attempts<T>(
+    action: string,
+    step: () => Promise<T>,
+    options: RetryOptions & { readonly msMax: number; readonly over: AbortSignal },
+  ): Promise<T> {
     const start = this.clock.monotonic()
-    const deadline = start + (options.msMax ?? this.#settings.retryMsMax)
     let warned = false
     for (let attempt = 0; ; attempt += 1) {
       this.checkOpen(action)
@@ -99,12 +119,12 @@ export class KafkaClient {
         this.checkOpen(action)
         if (error instanceof OncewardError) throw error
         const kind = kindOf(error)
-        const now = this.clock.monotonic()
-        const missing = kind === 'topic-missing' && now - start < TOPIC_MISSING_MS_MAX
+        const elapsed = this.clock.monotonic() - start
+        const missing = kind === 'topic-missing' && elapsed < TOPIC_MISSING_MS_MAX
         const again = options.decide?.(kind) ?? (isTransient(kind) || missing)
         const pause = pauseMs(kind, attempt)
-        if (!again || now + pause > deadline) throw toOncewardError(error, action)
-        if (!warned && now - start > WARN_AFTER_MS) {
+        if (!again || elapsed + pause > options.msMax || options.over.aborted) throw toOncewardError(error, action)
+        if (!warned && elapsed > WARN_AFTER_MS) {
           warned = true
           this.logger.warn({ action, error: messageOf(error) }, 'Kafka does not do it yet; trying on')
         }
@@ -123,13 +143,13 @@ export class KafkaClient {
         `Topic ${topic} has no partition ${partition}; check the number of partitions it was created with`,
       )
     }
-    return this.#cluster.findBroker({ nodeId: node.leader })
+    return this.broker(node.leader)
   }
 
   /** Connects to a broker by its id. */
   async broker(nodeId: number): Promise<KafkaBroker> {
     this.checkOpen('find a broker')
-    return this.#cluster.findBroker({ nodeId })
+    return connectOnce(await this.#cluster.findBroker({ nodeId }))
   }
 
   /** The partitions of a topic with their leaders. Throws (for `retrying`) where the topic is not known. */
@@ -156,7 +176,7 @@ export class KafkaClient {
 
   async anyBroker(): Promise<KafkaBroker> {
     await this.#connect()
-    return this.#cluster.brokerPool.findConnectedBroker()
+    return connectOnce(await this.#cluster.brokerPool.findConnectedBroker())
   }
 
   async controller(): Promise<KafkaBroker> {
@@ -176,7 +196,7 @@ export class KafkaClient {
       this.#coordinators.set(key, nodeId)
     }
     try {
-      return await this.#cluster.findBroker({ nodeId })
+      return await this.broker(nodeId)
     } catch (error) {
       // not among the brokers known so far: ask for them once before giving this attempt up
       await this.#cluster.refreshMetadata()
@@ -218,7 +238,6 @@ export class KafkaClient {
 }
 
 function pauseMs(kind: FailureKind, attempt: number): number {
-  const [min, max] =
-    kind === 'concurrent' ? [PAUSE_CONCURRENT_MS_MIN, PAUSE_CONCURRENT_MS_MAX] : [PAUSE_MS_MIN, PAUSE_MS_MAX]
+  const [min, max] = PAUSE_MS[kind] ?? [10, 1_000]
   return Math.min(max, min * 2 ** Math.min(attempt, 16))
 }

@@ -1,4 +1,4 @@
-import { OncewardError } from '../../../core/errors.ts'
+import { hasCode, OncewardError } from '../../../core/errors.ts'
 import type { GroupConsumer, GroupConsumerOptions, GroupHandler, TopicPartition } from '../../../core/ports/log.ts'
 import { bounds, committedOffsets } from './admin.ts'
 import { GROUP, type KafkaClient } from './client.ts'
@@ -71,6 +71,7 @@ class Member {
   readonly #owned = new Map<string, TopicPartition>()
   #changes: Promise<void> = Promise.resolve()
   #ending: Promise<void> | undefined
+  #stopped = false
   readonly #failed: Promise<never>
   #fail: (error: unknown) => void = () => undefined
 
@@ -127,11 +128,14 @@ class Member {
       await this.#ending
     } catch (error) {
       await this.#end(false)
+      // stopped before it had got anything: its connections were closed under whatever it was still waiting for
+      if (this.#stopped && hasCode(error, 'ONCEWARD_E_LOG_CLOSED')) return
       throw error
     }
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     await this.#end(true)
   }
 

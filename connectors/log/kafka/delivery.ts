@@ -133,6 +133,7 @@ export class Delivery {
       const positions = new Map(asked.map((p) => [keyOf(p), p.offset]))
       const answers = await fetchRecords(broker, {
         partitions: asked,
+        answerMsMax: client.requestMsMax,
         waitMsMax: busy ? POLL_WHEN_BUSY_MS_MAX : POLL_MS_MAX,
         bytesMax: Math.max(ANSWER_BYTES_MAX, batchBytesMax),
       })

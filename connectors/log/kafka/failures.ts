@@ -56,7 +56,17 @@ const KIND_OF_CODE: Readonly<Record<string, FailureKind>> = {
   '120': 'producer-lost', // TRANSACTION_ABORTABLE
 }
 
+/** The time for a step was up before any answer came. */
+export class TimeLimit extends Error {
+  override name = 'TimeLimit'
+
+  constructor(msMax: number) {
+    super(`there was no answer within ${msMax} ms`)
+  }
+}
+
 const UNREACHABLE_NAMES = new Set([
+  'TimeLimit',
   'KafkaJSConnectionError',
   'KafkaJSConnectionClosedError',
   'KafkaJSRequestTimeoutError',

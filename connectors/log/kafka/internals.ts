@@ -21,6 +21,7 @@ export interface ProtocolRequest {
 }
 
 interface Connection {
+  connect(): Promise<unknown>
   rejectRequests(error: Error): void
 }
 
@@ -189,6 +190,8 @@ export function createCluster(options: ClusterOptions): Connections {
     socketFactory: (target: object) => {
       const socket = connect(target)
       sockets.add(socket)
+      // kafkajs takes leave of a socket that never connected as often as it tries; each time adds a listener
+      socket.setMaxListeners(0)
       socket.once('close', () => sockets.delete(socket))
       if (destroyed) socket.destroy()
       return socket
@@ -204,6 +207,28 @@ export function createCluster(options: ClusterOptions): Connections {
     for (const socket of sockets) socket.destroy()
   }
   return { cluster, destroy }
+}
+
+const guarded = new WeakSet<Connection>()
+
+/**
+ * Makes concurrent calls of a connection's `connect` one. In kafkajs two requests that find it closed open a socket
+ * each; the loser stays open unused until the broker closes it, which then tears down the winner with its requests.
+ */
+export function connectOnce(broker: KafkaBroker): KafkaBroker {
+  for (const connection of broker.connectionPool.pool) {
+    if (guarded.has(connection)) continue
+    guarded.add(connection)
+    const connect = connection.connect.bind(connection)
+    let connecting: Promise<unknown> | undefined
+    connection.connect = () => {
+      connecting ??= connect().finally(() => {
+        connecting = undefined
+      })
+      return connecting
+    }
+  }
+  return broker
 }
 
 function clusterSettings(options: ClusterOptions): object {

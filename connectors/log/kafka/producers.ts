@@ -16,7 +16,7 @@ import { byTopic, keyOf } from './requests.ts'
 /** Milliseconds after which the broker aborts a transaction that its producer left open. */
 const TRANSACTION_MS_MAX = 60_000
 /** How long an abort may take before it is left to the next producer or to the broker. */
-const ABORT_MS_MAX = 5_000
+const ABORT_MS_MAX = 1_000
 
 /** Opens a producer that appends each record once. */
 export async function openProducer(client: KafkaClient): Promise<Producer> {

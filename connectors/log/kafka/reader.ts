@@ -14,7 +14,7 @@ export function openReader(client: KafkaClient, partition: TopicPartition): Part
     return client.retrying(`read ${name} at offset ${offset}`, async () => {
       const leader = await client.leader(partition)
       const partitions = [{ ...partition, offset, bytesMax }]
-      const [answer] = await fetchRecords(leader, { partitions, waitMsMax, bytesMax })
+      const [answer] = await fetchRecords(leader, { partitions, waitMsMax, bytesMax, answerMsMax: client.requestMsMax })
       if (answer === undefined) throw new Error(`Kafka answered nothing for ${name}`)
       if (answer.error) throw answer.error
       return answer

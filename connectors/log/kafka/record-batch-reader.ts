@@ -158,12 +158,13 @@ function readBatch(bytes: Buffer, start: number, batch: Batch, { source, records
 }
 
 function readHeaders(cursor: Cursor, count: number): Headers {
-  const headers: Record<string, Buffer> = {}
+  const headers: [name: string, value: Buffer][] = []
   for (let i = 0; i < count; i += 1) {
     const name = cursor.bytes()?.toString() ?? ''
-    headers[name] = cursor.bytes() ?? Buffer.alloc(0)
+    headers.push([name, cursor.bytes() ?? Buffer.alloc(0)])
   }
-  return headers
+  // not by assignment: a header may be called __proto__
+  return Object.fromEntries(headers)
 }
 
 class Cursor {

@@ -25,6 +25,8 @@ export interface FetchPartition extends TopicPartition {
 export interface FetchRequest {
   readonly partitions: readonly FetchPartition[]
   readonly waitMsMax: number
+  /** How long an answer may take beyond the time that the broker was allowed to wait. */
+  readonly answerMsMax: number
   readonly bytesMax: number
 }
 
@@ -43,7 +45,7 @@ export async function fetchRecords(
       decode: async (payload) => ({ answers: await readFetchAnswer(payload, asked) }),
       parse: (decoded) => Promise.resolve(decoded),
     },
-    requestTimeout: request.waitMsMax + 10_000,
+    requestTimeout: request.waitMsMax + request.answerMsMax,
   })
   return (answer as { answers: PartitionAnswer<Fetched>[] }).answers
 }
