@@ -99,11 +99,21 @@ interface Launched {
   kill(signal: NodeJS.Signals): void
 }
 
+const module = (name: string): string => new URL(`../../connectors/ledger/${name}.ts`, import.meta.url).href
+
+/** Where it handles the signal itself, the server must still answer then: a sink books its last payments. */
 const OWNER = `
-import { startEmbeddedPostgres } from '${new URL('../../connectors/ledger/embedded-postgres.ts', import.meta.url).href}'
+import { startEmbeddedPostgres } from '${module('embedded-postgres')}'
+import { openPostgresLedger } from '${module('ledger')}'
 const [dir, mode] = process.argv.slice(1)
 const server = await startEmbeddedPostgres({ dir, durable: false })
-if (mode === 'handle') process.once('SIGTERM', () => server.stop().then(() => process.exit(7)))
+if (mode === 'handle') {
+  process.on('SIGTERM', async () => {
+    const answered = await openPostgresLedger({ url: server.url }).migrate().then(() => true, () => false)
+    await server.stop()
+    process.exit(answered ? 7 : 8)
+  })
+}
 process.stdout.write('up')
 // Only once the test has seen the server.
 if (mode === 'throw') setTimeout(() => { throw new Error('as asked') }, 300)
