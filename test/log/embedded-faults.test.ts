@@ -78,7 +78,82 @@ describe('embedded log when its store fails', () => {
   })
 })
 
+describe('embedded log, whole transactions', () => {
+  test('a commit refused at its last step leaves nothing of the earlier ones, and harms no other in the same write', async () => {
+    const { log, topic } = await faulty()
+    const [bad, good] = [await log.transactional('bad'), await log.transactional('good')]
+    const positions = [{ topic: 'nowhere', partition: 0, offset: 1 }]
+    const results = await Promise.allSettled([
+      good.commit({ records: [out(topic, 'good0')] }),
+      bad.commit({ records: [out(topic, 'bad')], offsets: { group: 'g', positions } }),
+      good.commit({ records: [out(topic, 'good1')] }),
+    ])
+    expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(await readTexts(log, topic)).toEqual(['good0', 'good1'])
+    expect(await log.bounds([{ topic, partition: 0 }])).toEqual([{ earliest: 0, end: 4 }])
+  })
+
+  test('committed waits for an open transaction that may still move the position', async () => {
+    const { log, topic } = await faulty()
+    const at = { topic, partition: 0 }
+    const transaction = await log.stepped('id')
+    await transaction.addOffsets({ group: 'g', positions: [{ ...at, offset: 3 }] })
+    let answered = false
+    const committed = log.committed('g', [at]).finally(() => {
+      answered = true
+    })
+    expect(await log.committed('other', [at])).toEqual([undefined])
+    expect(answered).toBe(false)
+    await transaction.end('commit')
+    expect(await committed).toEqual([3])
+  })
+})
+
 describe('embedded log under a stuck member', () => {
+  test('run ends with the first error only when the batches under way are done', async () => {
+    const { log } = await faulty()
+    const topic = await newTopic(log, { partitions: 2 })
+    await sendAll(log, [...outs(topic, 'a', 1, 0), ...outs(topic, 'b', 1, 1)])
+    const gate = new AbortController()
+    let working = 0
+    const member = new Member(log, unique('g'), topic, {
+      batch: async (batch) => {
+        working += 1
+        if (batch.partition === 0) await new Promise((resolve) => gate.signal.addEventListener('abort', resolve))
+        working -= 1
+        if (batch.partition === 1) throw new Error('partition 1 failed')
+        return batch.nextOffset
+      },
+    }).start()
+    await waitFor(() => expect(member.batches).toBe(2), features)
+    await Promise.race([member.running.catch(() => undefined), systemClock.sleep(50)])
+    expect(working).toBe(1)
+    let workingAtEnd = -1
+    const ended = member.running.catch(() => {
+      workingAtEnd = working
+    })
+    gate.abort()
+    await ended
+    expect(workingAtEnd).toBe(0)
+    await expect(member.running).rejects.toThrow('partition 1 failed')
+  })
+
+  test('closing the log ends the run of a member that was thrown out and is still stuck', async () => {
+    const { log, topic } = await faulty()
+    await sendAll(log, outs(topic, 'v', 1))
+    const group = unique('g')
+    const stuck = new Member(log, group, topic, {
+      sessionTimeoutMs: 50,
+      batch: () => new Promise<number>(() => undefined),
+    }).start()
+    await waitFor(() => expect(stuck.batches).toBe(1), features)
+    const other = new Member(log, group, topic).start()
+    await other.joined(features)
+    await log.close()
+    await expectCode(stuck.running, 'ONCEWARD_E_LOG_CLOSED')
+    await expectCode(other.running, 'ONCEWARD_E_LOG_CLOSED')
+  })
+
   test('a batch that holds up the hand-over too long costs its member the seat, though it heartbeats', async () => {
     const { log, topic } = await faulty()
     await sendAll(log, outs(topic, 'v', 1))
@@ -97,6 +172,7 @@ describe('embedded log under a stuck member', () => {
     const stopping = stuck.consumer.stop()
     const other = new Member(log, group, topic).start()
     await waitFor(() => expect(other.texts).toEqual(['v0']), features)
+    expect(stuck.owned.size).toBe(1)
     over.abort()
     await stopping
     await stuck.running

@@ -18,6 +18,7 @@ interface Fixture {
 }
 
 async function fixture(spec: {
+  tailBytes?: number
   cleanup: 'delete' | 'compact'
   retentionMs?: number
   deleteRetentionMs?: number
@@ -25,7 +26,7 @@ async function fixture(spec: {
   const kv = memoryKv()
   const time = { now: 1_700_000_000_000 }
   const clock: Clock = { ...systemClock, now: () => time.now }
-  const open = () => openEmbeddedLog({ kv, clock, tailBytes: 200, maintenanceIntervalMs: 0 })
+  const open = () => openEmbeddedLog({ kv, clock, tailBytes: spec.tailBytes ?? 200, maintenanceIntervalMs: 0 })
   const log = await open()
   await log.createTopics([{ topic: TOPIC, partitions: 1, ...spec }])
   const made: Fixture = {
@@ -65,8 +66,8 @@ const compactionSteps: fc.Arbitrary<Step[]> = fc.array(
 describe('compaction of the embedded log', () => {
   test('the last committed value of each key survives at its offset, and no offset is given twice', async () => {
     await fc.assert(
-      fc.asyncProperty(compactionSteps, async (steps) => {
-        const at = await fixture({ cleanup: 'compact', deleteRetentionMs: HOUR_MS })
+      fc.asyncProperty(compactionSteps, fc.constantFrom(0, 200, 1 << 20), async (steps, tailBytes) => {
+        const at = await fixture({ tailBytes, cleanup: 'compact', deleteRetentionMs: HOUR_MS })
         const last = new Map<string, string>()
         const written = new Set<string>()
         const given = new Set<number>()
@@ -192,6 +193,25 @@ describe('retention of the embedded log', () => {
     expect((await readAll(at.log, AT)).map((record) => record.value?.toString())).toEqual(['open', 'young'])
     await at.log.maintain()
     expect((await readAll(at.log, AT)).map((record) => record.value?.toString())).toEqual(['young'])
+  })
+
+  test('aborted records that outlive retention stay invisible, also where it took part of their transaction', async () => {
+    const at = await fixture({ cleanup: 'delete', retentionMs: HOUR_MS })
+    const [old, young] = [at.time.now - DAY_MS, at.time.now]
+    const straddling = await at.log.stepped('straddling')
+    await straddling.append([out(TOPIC, 'aborted', { timestamp: old })])
+    await straddling.append([out(TOPIC, 'aborted', { timestamp: young })])
+    await straddling.end('abort')
+    const later = await at.log.stepped('later')
+    await later.append([out(TOPIC, 'aborted', { timestamp: young })])
+    await later.end('abort')
+    await sendAll(at.log, [out(TOPIC, 'good', { timestamp: young })])
+    expect(await at.log.maintain()).toEqual({ chunksExpired: 1, recordsCompacted: 0 })
+    for (const open of [async () => at.log, at.reopen]) {
+      const log = await open()
+      expect((await readAll(log, AT)).map((record) => record.value?.toString())).toEqual(['good'])
+      expect(await log.offsetAt(AT, young)).toBe(5)
+    }
   })
 
   test('appends set maintenance off once its interval is over', async () => {

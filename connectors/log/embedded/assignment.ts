@@ -1,8 +1,9 @@
 /**
  * Who reads what. Pure: the same members, partitions and former owners always give the same assignment.
  *
- * Each topic's partitions are shared out evenly among the members that subscribe to it (their counts differ by at most
- * one), a partition stays with its former owner as far as that allows, and no partition has two owners.
+ * Shared evenly: of topics with the same readers, each reader gets as many partition numbers as any other, or one more.
+ * Together: the same partition number of such topics goes to the same reader, as joining them needs.
+ * Stable: a partition stays with its former owner as far as that allows.
  */
 export interface GroupMember {
   readonly id: string
@@ -11,6 +12,14 @@ export interface GroupMember {
 
 export interface Assignable {
   readonly topic: string
+  readonly partition: number
+}
+
+interface Standing {
+  /** The former owner of each partition number. */
+  readonly former: ReadonlyMap<number, string>
+  /** How much each member has been given so far. */
+  readonly load: ReadonlyMap<string, number>
 }
 
 /** `members` in the order they joined; `partitions` in topic and partition order. Answers each partition's owner's id. */
@@ -19,50 +28,74 @@ export function assignPartitions<P extends Assignable>(
   partitions: readonly P[],
   former: ReadonlyMap<P, string>,
 ): Map<P, string> {
-  const load = new Map(members.map((member) => [member.id, 0]))
+  const load = new Map<string, number>()
   const owners = new Map<P, string>()
-  for (const topic of new Set(partitions.map((partition) => partition.topic))) {
-    const own = partitions.filter((partition) => partition.topic === topic)
-    const quotas = quotasOf(members, own, { former, load })
+  for (const { readers, own } of sameReaders(members, partitions)) {
+    const formerUnits = new Map<number, string>()
     for (const partition of own) {
       const id = former.get(partition)
-      if (id !== undefined && take(quotas, id)) owners.set(partition, id)
+      if (id !== undefined && !formerUnits.has(partition.partition)) formerUnits.set(partition.partition, id)
     }
+    const units = [...new Set(own.map((partition) => partition.partition))].sort((a, b) => a - b)
+    const shared = shareUnits(readers, units, { former: formerUnits, load })
     for (const partition of own) {
-      if (owners.has(partition)) continue
-      for (const id of quotas.keys()) {
-        if (!take(quotas, id)) continue
-        owners.set(partition, id)
-        break
-      }
-    }
-    for (const partition of own) {
-      const id = owners.get(partition)
-      if (id !== undefined) load.set(id, (load.get(id) ?? 0) + 1)
+      const id = shared.get(partition.partition)
+      if (id === undefined) continue
+      owners.set(partition, id)
+      load.set(id, (load.get(id) ?? 0) + 1)
     }
   }
   return owners
 }
 
-interface Standing<P> {
-  readonly former: ReadonlyMap<P, string>
-  readonly load: ReadonlyMap<string, number>
+/** The partitions of topics that the same members read, by those members. */
+function sameReaders<P extends Assignable>(
+  members: readonly GroupMember[],
+  partitions: readonly P[],
+): Iterable<{ readonly readers: readonly GroupMember[]; readonly own: readonly P[] }> {
+  const sets = new Map<string, { readers: readonly GroupMember[]; own: P[] }>()
+  for (const partition of partitions) {
+    const readers = members.filter((member) => member.topics.has(partition.topic))
+    const name = JSON.stringify(readers.map((reader) => reader.id))
+    const set = sets.get(name)
+    if (set) set.own.push(partition)
+    else if (readers.length > 0) sets.set(name, { readers, own: [partition] })
+  }
+  return sets.values()
 }
 
-/** How many of the topic's partitions each subscriber gets; the odd ones go to who has least, then to who had most. */
-function quotasOf<P extends Assignable>(
-  members: readonly GroupMember[],
-  own: readonly P[],
-  { former, load }: Standing<P>,
+/** First each unit to its former owner, while that one's quota lasts; then the rest to whoever has quota left. */
+function shareUnits(
+  readers: readonly GroupMember[],
+  units: readonly number[],
+  standing: Standing,
+): ReadonlyMap<number, string> {
+  const quotas = quotasOf(readers, units, standing)
+  const owners = new Map<number, string>()
+  for (const unit of units) {
+    const id = standing.former.get(unit)
+    if (id !== undefined && take(quotas, id)) owners.set(unit, id)
+  }
+  for (const unit of units) {
+    if (owners.has(unit)) continue
+    const [most] = [...quotas].sort(([, a], [, b]) => b - a)
+    if (most && take(quotas, most[0])) owners.set(unit, most[0])
+  }
+  return owners
+}
+
+/** How many units each reader gets; the odd ones go to who has least, then to who held most. */
+function quotasOf(
+  readers: readonly GroupMember[],
+  units: readonly number[],
+  { former, load }: Standing,
 ): Map<string, number> {
-  const topic = own[0]?.topic
-  const subscribers = members.filter((member) => topic !== undefined && member.topics.has(topic))
-  const held = (id: string): number => own.filter((partition) => former.get(partition) === id).length
-  const ranked = subscribers
-    .map((member, order) => ({ id: member.id, order, load: load.get(member.id) ?? 0, held: held(member.id) }))
+  const held = (id: string): number => units.filter((unit) => former.get(unit) === id).length
+  const ranked = readers
+    .map(({ id }, order) => ({ id, order, load: load.get(id) ?? 0, held: held(id) }))
     .sort((a, b) => a.load - b.load || b.held - a.held || a.order - b.order)
-  const floor = ranked.length === 0 ? 0 : Math.floor(own.length / ranked.length)
-  const odd = own.length - floor * ranked.length
+  const floor = Math.floor(units.length / ranked.length)
+  const odd = units.length - floor * ranked.length
   return new Map(ranked.map(({ id }, rank) => [id, floor + (rank < odd ? 1 : 0)]))
 }
 

@@ -9,7 +9,7 @@ import type { Storage } from './storage.ts'
 const WRITE_BYTES_MAX = 4 << 20
 
 interface Request {
-  /** Validates and stages; throws to refuse this request alone. May be called again on a fresh draft. */
+  /** Checks and stages; throws to refuse this request alone. May be called again on a fresh draft. */
   readonly stage: (draft: Draft) => () => void
   readonly reject: (error: unknown) => void
 }
@@ -47,7 +47,7 @@ export class Journal {
   }
 
   /**
-   * Stages, writes and applies; answers what `stage` did. `stage` must check everything before it changes the draft.
+   * Stages, writes and applies; answers what `stage` did. A `stage` that throws leaves nothing, and harms no other.
    * ONCEWARD_E_LOG_UNAVAILABLE: not written. ONCEWARD_E_LOG_COMMIT_UNKNOWN: the store failed and does not say whether
    * the write is in it.
    */
