@@ -15,8 +15,9 @@ import { suggestion } from './settings/nearest.ts'
 import { resolveSettings } from './settings/resolve.ts'
 import { productVersion } from './version.ts'
 
-/** How long open handles may keep the process once the command has ended. */
+/** How long open handles may keep the process once the command has ended, and once it has ended early because it was told to. */
 const LINGER_MS = 3_000
+const LINGER_ABORTED_MS = 200
 
 const columns = Math.min(110, process.stdout.columns ?? 100)
 const watch = watchInterruptions()
@@ -139,4 +140,4 @@ try {
   process.exitCode = exitCodeOf(error)
 }
 // A handle that somebody forgot must not keep a finished command from ending.
-forceAfter(() => process.exit(), LINGER_MS).unref()
+forceAfter(() => process.exit(), watch.signal.aborted ? LINGER_ABORTED_MS : LINGER_MS).unref()

@@ -17,7 +17,7 @@ export interface KafkaOptions {
 }
 
 /** For commands that somebody waits for: a minute of silence is too long to learn that an address is wrong. */
-export const LOOK_PATIENCE_MS = 15_000
+export const LOOK_PATIENCE_MS = 10_000
 
 /**
  * Connects to Kafka, hands the log to `use` and closes it whatever comes of that. An abort while connecting ends it with

@@ -29,8 +29,13 @@ export interface CliOptions {
 
 /** Starts the command line from its sources, so that tests need no build. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
+  return startScript(MAIN, args, options)
+}
+
+/** Starts another program of the sources in the same way. */
+export function startScript(script: string, args: readonly string[], options: CliOptions = {}): RunningCli {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ONCEWARD_')))
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...args], {
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script, ...args], {
     env: { ...inherited, ...options.environment },
     cwd: options.cwd,
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -136,7 +136,8 @@ describe('names', () => {
 
 describe('the whole repo', () => {
   test('a file that nobody imports is found, an entry point is not', () => {
-    const files = [file('cli/main.ts', "import './a.ts'"), file('cli/a.ts', ''), file('cli/b.ts', '')]
+    const main = file('cli/main.ts', "import './a.ts'\nspawn(node, [new URL('./child.ts', import.meta.url)])")
+    const files = [main, file('cli/a.ts', ''), file('cli/child.ts', ''), file('cli/b.ts', '')]
     expect(orphanFindings(files).map(({ path }) => path)).toEqual(['cli/b.ts'])
   })
 

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { type Finding, FOLDERS, importsOf, isCode, lineAt, type SourceFile } from './source-files.ts'
 
 /** What starts by itself, so that nobody imports it. */
@@ -6,10 +7,18 @@ const ENTRY_POINTS = new Set(['cli/main.ts', 'vitest.config.ts'])
 /** Files of ours that no other file imports: code that cannot run. */
 export function orphanFindings(files: readonly SourceFile[]): readonly Finding[] {
   const code = files.filter(isCode)
-  const imported = new Set(code.flatMap((file) => importsOf(file).flatMap(({ target }) => target ?? [])))
+  const imported = new Set(
+    code.flatMap((file) => [...importsOf(file).flatMap(({ target }) => target ?? []), ...started(file)]),
+  )
   return code
     .filter(({ path }) => !imported.has(path) && !ENTRY_POINTS.has(path) && !path.endsWith('.test.ts'))
     .map(({ path }) => ({ path, line: 1, message: 'no file imports this one; wire it in, or delete it' }))
+}
+
+/** Files that `file` names in a text, to start them as processes of their own. */
+function started(file: SourceFile): string[] {
+  const names = [...file.text.matchAll(/['"`](?:\.\/)?([\w-]+\.ts)['"`]/g)].flatMap(([, name]) => name ?? [])
+  return names.map((name) => posix.join(posix.dirname(file.path), name))
 }
 
 /** The README's folder map (lines such as `core/   the leaf`, in a code block) against the folders that there are. */
