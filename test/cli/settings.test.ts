@@ -1,7 +1,9 @@
 import * as fc from 'fast-check'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../cli/commands.ts'
-import { sectionOf } from '../../cli/settings/config-file.ts'
+import { readConfigFile, sectionOf } from '../../cli/settings/config-file.ts'
 import { readFlags } from '../../cli/settings/flags.ts'
 import { resolveSettings } from '../../cli/settings/resolve.ts'
 import { type Setting, setting } from '../../cli/settings/setting.ts'
@@ -323,6 +325,19 @@ describe('the settings of all commands', () => {
       const names = command.settings.map(({ name }) => name)
       expect(names.filter((name) => sections.includes(name) || name === 'help')).toEqual([])
       expect(new Set(names).size).toBe(names.length)
+    }
+  })
+})
+
+describe('the examples of settings files', () => {
+  const folder = fileURLToPath(new URL('../../examples/config/', import.meta.url))
+  const cases = readdirSync(folder).flatMap((file) => COMMANDS.map((command) => [file, command.name, command] as const))
+
+  test.each(cases)('%s is right for onceward %s', (file, _, command) => {
+    const { given, problems } = readConfigFile(file, readFileSync(folder + file, 'utf8'), command, COMMANDS)
+    expect(problems).toEqual([])
+    for (const [name, { written }] of given) {
+      expect([name, command.settings.find((one) => one.name === name)?.read(written).ok]).toEqual([name, true])
     }
   })
 })
