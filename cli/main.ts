@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=32
+// The flag: batches outlive V8's default young generation of 16 MiB while they are committed; 32 saves a tenth of the CPU.
 import { readFile } from 'node:fs/promises'
 import { setTimeout as forceAfter } from 'node:timers'
 import { systemClock } from '../core/clock.ts'

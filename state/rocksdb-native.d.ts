@@ -3,18 +3,23 @@ declare module 'rocksdb' {
   function rocksdb(path: string): rocksdb.Native
   namespace rocksdb {
     type Callback<T> = (error: Error | null | undefined, value: T) => void
-    type Op = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
 
     interface NativeIterator {
       next(callback: (error: Error | null | undefined, key?: Buffer, value?: Buffer) => void): void
       end(callback: Callback<void>): void
     }
 
+    interface ChainedBatch {
+      put(key: Buffer, value: Buffer): void
+      del(key: Buffer): void
+      write(options: object, callback: Callback<void>): void
+    }
+
     interface Native {
       open(options: object, callback: Callback<void>): void
       close(callback: Callback<void>): void
       getMany(keys: readonly Buffer[], options: object, callback: Callback<(Buffer | undefined)[]>): void
-      batch(ops: readonly Op[], options: object, callback: Callback<void>): void
+      batch(): ChainedBatch
       clear(options: object, callback: Callback<void>): void
       iterator(options: object): NativeIterator
     }

@@ -71,7 +71,15 @@ class GuardedRocksDb implements OrderedKv {
 
   write(ops: readonly KvOp[], options: { sync?: boolean } = {}): Promise<void> {
     if (ops.length === 0) return Promise.resolve()
-    return this.#call<void>((done) => this.#native.batch(ops, { sync: options.sync ?? false }, done))
+    return this.#call<void>((done) => {
+      // A chained batch: an array of operations costs twice as much on the way into the library.
+      const batch = this.#native.batch()
+      for (const op of ops) {
+        if (op.type === 'put') batch.put(op.key, op.value)
+        else batch.del(op.key)
+      }
+      batch.write({ sync: options.sync ?? false }, done)
+    })
   }
 
   clear(range: { readonly gte: Buffer; readonly lt: Buffer }): Promise<void> {

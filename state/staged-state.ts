@@ -36,6 +36,8 @@ interface Entry {
   dirty: boolean
 }
 
+/** Decoded values kept for each partition, in each of two generations. */
+const CACHED_VALUES_MAX = 4_000
 /** How many expired chunks of ids one batch drops at most; one batch adds one or two, so this keeps up. */
 const CHUNKS_DROPPED_MAX = 8
 
@@ -63,7 +65,7 @@ export class StagedState {
   constructor(kv: OrderedKv, options: StagedStateOptions = {}) {
     this.#kv = kv
     this.#dedupeWindowMs = options.dedupeWindowMs ?? DAY_MS
-    this.#cachedValuesMax = options.cachedValuesMax ?? 20_000
+    this.#cachedValuesMax = options.cachedValuesMax ?? CACHED_VALUES_MAX
   }
 
   /** Begins a batch. */

@@ -44,7 +44,7 @@ const sessionTimeout = setting('session-timeout', {
 
 const batchBytes = setting('batch-bytes', {
   type: 'integer',
-  default: '1048576',
+  default: '524288',
   min: 1_024,
   max: 64 << 20,
   help: 'most bytes of one partition in one batch; a batch is one transaction',
