@@ -42,8 +42,8 @@ async function fixture(spec: {
   return made
 }
 
-async function contents(log: EmbeddedLog): Promise<string[]> {
-  const records = await readAll(log, AT)
+async function contents(log: EmbeddedLog, from?: number): Promise<string[]> {
+  const records = await readAll(log, AT, from)
   return records.map((record) => `${record.offset} ${record.key?.toString()}=${record.value?.toString()}`)
 }
 
@@ -99,6 +99,7 @@ describe('compaction of the embedded log', () => {
           if (step.do !== 'compact') continue
           const keys = found.map((line) => line.split(/[ =]/)[1])
           expect(new Set(keys).size).toBe(keys.length)
+          for (const offset of given) for (const line of await contents(at.log, offset)) expect(found).toContain(line)
         }
         await at.log.close()
       }),

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../../core/clock.ts'
 import { DAY_MS } from '../../../core/durations.ts'
 import { type Chunk, encodeKept, keptBytes, type StoredRecord, storedRecords } from './chunk.ts'
@@ -74,6 +75,8 @@ export class Compactor {
     const end = partition.stableEnd
     let to = partition.cleanedTo
     while (to < end && newest.size < KEYS_MAX) {
+      // A store in memory answers within the turn: appends and timers must get theirs.
+      await nextTurn()
       const chunk = await this.#parts.fetcher.chunkAt(partition, to)
       if (!chunk) break
       for (const record of this.#committed(partition, chunk)) newest.set(nameOf(record), record.offset)
@@ -88,6 +91,7 @@ export class Compactor {
     const counts = { seen: 0, kept: 0 }
     let run = emptyRun(partition.earliest)
     for (let offset = partition.earliest; offset < to; ) {
+      await nextTurn()
       const chunk = await this.#parts.fetcher.chunkAt(partition, offset)
       if (!chunk) break
       const kept = this.#keep(pass, chunk)
