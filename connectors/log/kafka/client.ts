@@ -24,8 +24,12 @@ export const TRANSACTION = 1
 /** Milliseconds before the second attempt, doubling up to the second number. */
 const PAUSE_MS: Readonly<Partial<Record<FailureKind, readonly [min: number, max: number]>>> = {
   concurrent: [2, 50],
+  rebalancing: [5, 50],
+  'member-out': [5, 50],
   'topic-missing': [20, 200],
 }
+/** Failures that say nothing against the leaders and coordinators known. */
+const STANDING = new Set<FailureKind>(['concurrent', 'rebalancing', 'member-out'])
 /** A topic that was just created is unknown to a broker for a moment; one that is missing stays so. */
 const TOPIC_MISSING_MS_MAX = 1_500
 /** Failures at the first contact with a fresh broker are normal; those that last are worth a line. */
@@ -45,10 +49,8 @@ export class KafkaClient {
   readonly #connections: Connections
   readonly #coordinators = new Map<string, number>()
   readonly #closing = new AbortController()
-  /** Rejects when the client closes. */
-  readonly #closed = new Promise<never>((_, reject) => {
-    this.#closing.signal.addEventListener('abort', () => reject(new Error('closed')))
-  })
+  /** What to call for each step under way when the client closes. */
+  readonly #interrupts = new Set<() => void>()
   readonly #forks = new Set<KafkaClient>()
   #release: () => void = () => undefined
 
@@ -57,7 +59,6 @@ export class KafkaClient {
     this.logger = settings.logger
     this.#settings = settings
     this.#connections = createCluster(settings)
-    this.#closed.catch(() => undefined)
   }
 
   get #cluster(): KafkaCluster {
@@ -113,8 +114,10 @@ export class KafkaClient {
     let warned = false
     for (let attempt = 0; ; attempt += 1) {
       this.checkOpen(action)
+      // the caller has been told that time is up: whatever the step does must not happen after that
+      if (options.over.aborted) throw toOncewardError(new TimeLimit(options.msMax), action)
       try {
-        return await Promise.race([step(), this.#closed])
+        return await this.#interruptible(step())
       } catch (error) {
         this.checkOpen(action)
         if (error instanceof OncewardError) throw error
@@ -129,7 +132,7 @@ export class KafkaClient {
           this.logger.warn({ action, error: messageOf(error) }, 'Kafka does not do it yet; trying on')
         }
         await this.clock.sleep(pause, this.#closing.signal)
-        if (kind !== 'concurrent') await this.forget(kind)
+        if (!STANDING.has(kind)) await this.forget(kind)
       }
     }
   }
@@ -205,6 +208,15 @@ export class KafkaClient {
     }
   }
 
+  /** Not a race with one lasting promise: that would keep a reaction of every step for as long as the client lives. */
+  #interruptible<T>(step: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const interrupt = (): void => reject(new Error('closed'))
+      this.#interrupts.add(interrupt)
+      void step.then(resolve, reject).finally(() => this.#interrupts.delete(interrupt))
+    })
+  }
+
   /** kafkajs would connect again after a disconnect. */
   async #connect(): Promise<void> {
     this.checkOpen('reach Kafka')
@@ -216,6 +228,7 @@ export class KafkaClient {
     this.#closing.abort()
     this.#release()
     for (const fork of this.#forks) await fork.close()
+    for (const interrupt of this.#interrupts) interrupt()
     this.#connections.destroy()
     await this.#cluster.disconnect()
   }

@@ -9,7 +9,7 @@ import { isTransient, kindOf, toOncewardError } from './failures.ts'
 import { fetchRecords, type Fetched, keyOf, type PartitionAnswer } from './requests.ts'
 
 /** How long a broker may hold a fetch that finds nothing. */
-const POLL_MS_MAX = 100
+const POLL_MS_MAX = 250
 /** The same while some partition is busy and so left out of the request: it must not wait for the idle ones. */
 const POLL_WHEN_BUSY_MS_MAX = 10
 /** All partitions of one answer. */
