@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../core/ports/log.ts'
 import type { Topics } from '../core/topics.ts'
@@ -38,6 +39,7 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
       topics,
       normalize: await loadNormalizer(settings.schemas),
       openStore: (partition) => openRocksDb(storeFolder(settings.state, application, partition)),
+      storedPartitions: () => storedPartitions(settings.state, application),
       reorderWindowMs: settings.reorderWindow,
       dedupeWindowMs: settings.dedupeWindow,
       tickAfterMs: settings.tickAfter,
@@ -52,6 +54,16 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
 /** Where the state of a partition lies. */
 export function storeFolder(state: string, application: string, partition: number): string {
   return join(state, application, `partition-${String(partition).padStart(4, '0')}`)
+}
+
+/** The partitions that have a folder. */
+function storedPartitions(state: string, application: string): number[] {
+  const folder = join(state, application)
+  if (!existsSync(folder)) return []
+  return readdirSync(folder).flatMap((name) => {
+    const number = /^partition-(\d+)$/.exec(name)?.[1]
+    return number === undefined ? [] : [Number(number)]
+  })
 }
 
 /** The control topic is Onceward's own; whoever made the others by hand need not know of it. */

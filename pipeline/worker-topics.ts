@@ -6,6 +6,9 @@ import type { OutputPartitions } from './outputs.ts'
 /** How long the changelog keeps a tombstone: a worker that was away longer rebuilds its state. */
 export const CHANGELOG_DELETE_RETENTION_MS = 24 * 3_600_000
 
+/** A held event has at most 1 MiB as it came, and may grow when it is written as JSON again. */
+const CHANGELOG_RECORD_BYTES_MAX = 8 * 1_048_576
+
 /** Creates the changelog where it is missing, with as many partitions as the events have. The other topics must exist. */
 export async function prepareWorkerTopics(options: {
   readonly log: Log
@@ -20,6 +23,7 @@ export async function prepareWorkerTopics(options: {
     partitions: events.partitions,
     cleanup: 'compact',
     deleteRetentionMs: CHANGELOG_DELETE_RETENTION_MS,
+    maxRecordBytes: CHANGELOG_RECORD_BYTES_MAX,
     ...(replicationFactor === undefined ? {} : { replicationFactor }),
   }
   await log.createTopics([changelog])

@@ -28,6 +28,8 @@ export interface WorkerOptions {
   readonly normalize: (raw: Buffer | null) => Normalized
   /** Opens the store of a partition; the worker closes it. */
   readonly openStore: (partition: number) => Promise<OrderedKv>
+  /** Partitions that have a store here already: the group gives this worker those rather than others. */
+  readonly storedPartitions?: () => readonly number[]
   readonly reorderWindowMs: number
   readonly dedupeWindowMs: number
   /** How long a partition with held events may be silent before a tick moves its time, ms of wall clock. */
@@ -84,7 +86,7 @@ export class Worker {
 
   /** Works until `stop`; rejects with an OncewardError where it cannot go on. */
   async run(): Promise<void> {
-    const { log, topics, application, sessionTimeoutMs, batchBytesMax } = this.#options
+    const { log, topics, application, sessionTimeoutMs, batchBytesMax, storedPartitions } = this.#options
     try {
       await prepareWorkerTopics(this.#options)
       this.#taskOptions = await this.#prepareTasks()
@@ -94,6 +96,7 @@ export class Worker {
       this.#consumer = log.consumer({
         group: application,
         topics: [topics.events],
+        holdsState: () => (storedPartitions?.() ?? []).map((partition) => ({ topic: topics.events, partition })),
         ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
         ...(batchBytesMax === undefined ? {} : { batchBytesMax }),
       })

@@ -122,6 +122,11 @@ export interface GroupConsumerOptions {
   readonly topics: readonly string[]
   /** Milliseconds without a heartbeat after which the group gives the partitions to others. Default 30,000. */
   readonly sessionTimeoutMs?: number
+  /**
+   * Partitions whose state lies with this member, asked whenever the group shares out: a hint to give it these rather than
+   * others, as far as the shares stay even. An adapter may ignore it.
+   */
+  readonly holdsState?: () => readonly TopicPartition[]
   /** Most bytes of one partition in one fetch. Default 1 MiB. */
   readonly batchBytesMax?: number
 }

@@ -100,14 +100,19 @@ describe('assignment', () => {
   }
 
   const fresh = (names: readonly string[]): GroupMember[] =>
-    names.map((memberId) => ({ memberId, topics: ['t'], owned: [] }))
+    names.map((memberId) => ({ memberId, topics: ['t'], owned: [], stored: [] }))
 
   test('after three rounds every partition has one owner, and numbers differ by at most one', () => {
     fc.assert(
       fc.property(counts, ids, ids, (partitions, before, after) => {
         const settled = settle(fresh(before), partitions)
         const held = new Map(settled.map((m) => [m.memberId, m.owned]))
-        const joined = after.map((memberId) => ({ memberId, topics: ['t'], owned: held.get(memberId) ?? [] }))
+        const joined = after.map((memberId) => ({
+          memberId,
+          topics: ['t'],
+          owned: held.get(memberId) ?? [],
+          stored: [],
+        }))
         const result = settle(joined, partitions)
         const all = result.flatMap((m) => m.owned.map(key))
         expect(all.length).toBe(partitions.get('t'))
@@ -140,7 +145,7 @@ describe('assignment', () => {
   test('a member that joins takes only its share; the others keep the rest of theirs', () => {
     const partitions = new Map([['t', 8]])
     const two = settle(fresh(['a', 'b']), partitions)
-    const three = settle([...two, { memberId: 'c', topics: ['t'], owned: [] }], partitions)
+    const three = settle([...two, { memberId: 'c', topics: ['t'], owned: [], stored: [] }], partitions)
     for (const member of two) {
       const kept = three.find((m) => m.memberId === member.memberId)?.owned.map(key) ?? []
       expect(member.owned.map(key)).toEqual(expect.arrayContaining(kept))
@@ -148,8 +153,23 @@ describe('assignment', () => {
     }
   })
 
+  test('a member that comes back gets the partitions whose state it has, whoever holds them meanwhile', () => {
+    const of = (...numbers: number[]): TopicPartition[] => numbers.map((partition) => ({ topic: 't', partition }))
+    const choices = fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 3, maxLength: 3 })
+    fc.assert(
+      fc.property(choices, fc.boolean(), (mine, taken) => {
+        const all = of(0, 1, 2, 3, 4, 5)
+        const others = all.filter(({ partition }) => !mine.includes(partition))
+        const stayed = { memberId: 'a', topics: ['t'], owned: taken ? all : others, stored: all }
+        const back = { memberId: 'b', topics: ['t'], owned: [], stored: of(...mine) }
+        const settled = settle([stayed, back], new Map([['t', 6]]))
+        expect(settled[1]?.owned.map(({ partition }) => partition).sort()).toEqual([...mine].sort())
+      }),
+    )
+  })
+
   test('partitions of the same number go to the same member', () => {
-    const members = ['a', 'b', 'c'].map((memberId) => ({ memberId, topics: ['x', 'y'], owned: [] }))
+    const members = ['a', 'b', 'c'].map((memberId) => ({ memberId, topics: ['x', 'y'], owned: [], stored: [] }))
     const given = assign(
       members,
       new Map([
@@ -169,7 +189,9 @@ describe('assignment', () => {
       { topic: 'x', partition: 7 },
       { topic: 'y', partition: 3 },
     ]
-    expect(decodeSubscription(encodeSubscription(['x', 'y'], owned))).toEqual({ topics: ['x', 'y'], owned })
+    const stored = [{ topic: 'x', partition: 5 }]
+    const subscription = { topics: ['x', 'y'], owned, stored }
+    expect(decodeSubscription(encodeSubscription(subscription))).toEqual(subscription)
     expect(decodeAssignment(encodeAssignment(owned))).toEqual(owned)
     expect(decodeAssignment(Buffer.alloc(0))).toEqual([])
   })

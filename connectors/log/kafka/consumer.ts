@@ -108,6 +108,7 @@ class Member {
       sessionTimeoutMs,
       unavailableMsMax,
       owned: () => [...this.#owned.values()],
+      stored: () => options.holdsState?.() ?? [],
       alive: () => this.#delivery.silentMs() < sessionTimeoutMs / 2,
       assigned: (partitions) => this.#assigned(partitions),
       ending: () => this.#ending !== undefined,

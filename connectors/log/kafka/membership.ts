@@ -11,6 +11,7 @@ import {
   encodeAssignment,
   encodeSubscription,
   PROTOCOL,
+  type Subscription,
 } from './assignment.ts'
 import { GROUP, type KafkaClient } from './client.ts'
 import { isTransient, kindOf } from './failures.ts'
@@ -27,6 +28,8 @@ export interface MembershipOptions {
   readonly unavailableMsMax: number
   /** What this member still holds, for the leader to know. */
   readonly owned: () => readonly TopicPartition[]
+  /** What this member has the state of, for the leader to know. */
+  readonly stored: () => readonly TopicPartition[]
   /** False while the handler has fallen silent: then no heartbeats go out either, and the group takes over. */
   readonly alive: () => boolean
   /** True once this member is on its way out: thrown out now, it needn't come back. */
@@ -120,9 +123,7 @@ export class Membership {
             memberId: this.#memberId,
             sessionTimeout: this.#options.sessionTimeoutMs,
             rebalanceTimeout: REBALANCE_MS_MAX,
-            groupProtocols: [
-              { name: PROTOCOL, metadata: encodeSubscription(this.#options.topics, this.#options.owned()) },
-            ],
+            groupProtocols: [{ name: PROTOCOL, metadata: encodeSubscription(this.#subscription()) }],
           })
           this.#memberId = joined.memberId
           this.#generation = joined.generationId
@@ -144,6 +145,11 @@ export class Membership {
         decide: (kind) => (kind === 'member-out' || kind === 'rebalancing' ? true : undefined),
       },
     )
+  }
+
+  #subscription(): Subscription {
+    const { topics, owned, stored } = this.#options
+    return { topics, owned: owned(), stored: stored() }
   }
 
   async #shareOut(joined: JoinedGroup): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
