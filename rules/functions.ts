@@ -1,5 +1,5 @@
 import { unreachable } from '../core/assert.ts'
-import { tolerantCeil, tolerantFloor } from './tolerance.ts'
+import { numbersEqual, tolerantCeil, tolerantFloor } from './tolerance.ts'
 
 /** A function of numbers that rules can call. NaN in means NaN out: a missing field never becomes a number. */
 export interface NumericFunction {
@@ -60,12 +60,19 @@ export function arithmetic(operator: '+' | '-' | '*' | '/' | '%' | '^'): (x: num
     case '/':
       return (x, y) => x / y
     case '%':
-      // The remainder has the divisor's sign, as in mathjs; dividing by zero leaves none.
-      return (x, y) => (y === 0 ? Number.NaN : x - y * Math.floor(x / y))
+      return remainder
     case '^':
       // JavaScript says NaN ** 0 is 1, which would make a number of a missing field.
       return (x, y) => (Number.isNaN(x) ? x : x ** y)
     default:
       return unreachable(operator)
   }
+}
+
+/** Has the divisor's sign, as in mathjs, and none is left of a multiple by S19's floor; by zero it is no number. */
+function remainder(x: number, y: number): number {
+  const quotient = x / y
+  if (!Number.isFinite(quotient)) return Number.NaN
+  const whole = tolerantFloor(quotient)
+  return numbersEqual(quotient, whole) ? 0 : x - y * whole
 }

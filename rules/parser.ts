@@ -163,8 +163,10 @@ class Parser {
   /** mathjs' exception: `[-]number / number` before a name or a parenthesis is a fraction. */
   #fraction(): Expression {
     let node = this.#unary()
+    // A number in parentheses is no longer a number to mathjs here.
     const isNumber = (candidate: Expression): boolean =>
-      candidate.kind === 'number' || (candidate.kind === 'negate' && candidate.operand.kind === 'number')
+      !this.#grouped.has(candidate) &&
+      (candidate.kind === 'number' || (candidate.kind === 'negate' && isNumber(candidate.operand)))
     let last = node
     while (isNumber(last) && isSymbol(this.#tokens.peek(), '/') && this.#tokens.peek(1).kind === 'number') {
       const after = this.#tokens.peek(2)

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { instantOf, isValidZone, localMs, periodOf, startOfDay, zoneOffsetMs } from '../../rules/calendar.ts'
 
@@ -26,10 +26,10 @@ const zone = fc.constantFrom(...ZONES)
 const instant = fc.integer({ min: Date.UTC(1900, 0, 1), max: Date.UTC(2100, 0, 1) })
 
 /** The local time as the runtime shows it, by another road than the code's. */
-const formats = new Map(
+const formats = new Map<string, Intl.DateTimeFormat>(
   ZONES.map((timeZone) => {
     const options = { timeZone, dateStyle: 'short', timeStyle: 'medium' } as const
-    return [timeZone as string, new Intl.DateTimeFormat('sv-SE', options)] as const
+    return [timeZone, new Intl.DateTimeFormat('sv-SE', options)] as const
   }),
 )
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { all, create } from 'mathjs'
 import { describe, expect, it } from 'vitest'
 import { checkExpression } from '../../rules/checker.ts'
@@ -8,6 +8,7 @@ import { eventOf, faultsOf, numberOf, truthOf } from './expressions.ts'
 import { arithmeticTexts, events, noise, trees } from './generators.ts'
 import { interpret } from './interpreter.ts'
 
+if (all === undefined) throw new Error('mathjs has changed its exports')
 const math = create(all, { relTol: 1e-12, absTol: 0 })
 
 describe('expressions', () => {

@@ -13,6 +13,7 @@ describe('arithmetic', () => {
     ['7 % 4', 3],
     ['-7 % 4', 1],
     ['7 % -4', -1],
+    ['3 % 0.3 + 0.3 % 0.1', 0],
     ['.5 + 1e3', 1000.5],
     ['min(3, 1, 2) + max(3, 1, 2)', 4],
     ['abs(-3) + ceil(1.2) + round(1.5) + sqrt(16)', 11],
@@ -149,7 +150,6 @@ describe('kinds are never mixed', () => {
 
   it('compares texts by code point', () => {
     const texts = eventOf({ wide: '\uff5e', emoji: '😀' })
-    expect('\uff5e' < '😀').toBe(false)
     expect(truthOf('payload.wide < payload.emoji', texts)).toBe(true)
     expect(truthOf('payload.emoji <= payload.wide', texts)).toBe(false)
     expect(truthOf('user.geo between "TA" and "TZ"', texts)).toBe(true)

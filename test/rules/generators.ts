@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { JsonObject, PlayerEvent } from '../../core/model/event.ts'
 import { eventOf } from './expressions.ts'
 
@@ -34,8 +34,8 @@ interface Trees {
 
 /** Texts of valid expressions, each part in parentheses now and then. */
 export const trees = fc.letrec<Trees>((tie) => {
-  const numeric = tie('numeric')
-  const condition = tie('condition')
+  const numeric = tie('numeric') as fc.Arbitrary<string>
+  const condition = tie('condition') as fc.Arbitrary<string>
   const field = fc.constantFrom(...FIELDS)
   const literal = fc.oneof(
     number().map(written),
@@ -85,7 +85,7 @@ export const trees = fc.letrec<Trees>((tie) => {
 
 /** Arithmetic that mathjs understands as well: no fields but those of `scope`, nothing that leaves the real numbers. */
 export const arithmeticTexts: fc.Arbitrary<string> = fc.letrec<{ sum: string }>((tie) => {
-  const sum = tie('sum')
+  const sum = tie('sum') as fc.Arbitrary<string>
   const leaf = fc.oneof(
     fc.integer({ min: 0, max: 20 }).map(String),
     fc.constantFrom('0.1', '2.5', '.5', '1e2', 'payload.win', 'payload.bet'),

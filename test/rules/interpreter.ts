@@ -1,3 +1,4 @@
+import { unreachable } from '../../core/assert.ts'
 import type { JsonObject, PlayerEvent } from '../../core/model/event.ts'
 import type { Expression } from '../../rules/syntax-tree.ts'
 
@@ -49,15 +50,18 @@ export function interpret(node: Expression, event: PlayerEvent): unknown {
     }
     case 'call':
       return call(node.name, node.args, { value, number, truth })
-    default:
+    case 'now':
+    case 'null':
       throw new Error(`no ${node.kind} here`)
+    default:
+      return unreachable(node)
   }
 }
 
 interface Readers {
-  value(part: Expression): unknown
-  number(part: Expression): number
-  truth(part: Expression): boolean | undefined
+  readonly value: (part: Expression) => unknown
+  readonly number: (part: Expression) => number
+  readonly truth: (part: Expression) => boolean | undefined
 }
 
 function call(name: string, args: readonly Expression[], { value, number, truth }: Readers): unknown {
@@ -92,7 +96,9 @@ function calculate(operator: string, x: number, y: number): number {
   if (operator === '*') return x * y
   if (operator === '/') return x / y
   if (operator === '^') return x ** y
-  return y === 0 ? Number.NaN : x - y * Math.floor(x / y)
+  const quotient = x / y
+  if (!Number.isFinite(quotient)) return Number.NaN
+  return equal(quotient, Math.round(quotient)) ? 0 : x - y * Math.floor(quotient)
 }
 
 function equal(x: number, y: number): boolean {
