@@ -163,7 +163,9 @@ describe('assignment', () => {
         const stayed = { memberId: 'a', topics: ['t'], owned: taken ? all : others, stored: all }
         const back = { memberId: 'b', topics: ['t'], owned: [], stored: of(...mine) }
         const settled = settle([stayed, back], new Map([['t', 6]]))
-        expect(settled[1]?.owned.map(({ partition }) => partition).sort()).toEqual([...mine].sort())
+        expect(settled[1]?.owned.map(({ partition }) => partition).sort((a, b) => a - b)).toEqual(
+          [...mine].sort((a, b) => a - b),
+        )
       }),
     )
   })
