@@ -157,6 +157,24 @@ describe('ingest', () => {
     for (const ids of byUser.values()) expect(ids).toEqual(ids.toSorted())
   })
 
+  test('one send at a time, or a retry could put a later event before an earlier one', async () => {
+    const given = await parts()
+    let underWay = 0
+    let most = 0
+    vi.spyOn(log, 'producer').mockResolvedValue({
+      send: async () => {
+        most = Math.max(most, ++underWay)
+        await new Promise((resolve) => setImmediate(resolve))
+        underWay--
+        return []
+      },
+      close: () => Promise.resolve(),
+    })
+    const lines = chunks(...Array.from({ length: 20 }, (_, i) => [event(`e${i}`, 'u')]))
+    expect(await ingest(lines, given)).toEqual({ lines: 20, events: 20, rejected: 0 })
+    expect([most, underWay]).toEqual([1, 0])
+  })
+
   test('an abort ends it after what is under way, with counts that are true', async () => {
     const abort = new AbortController()
     const endless = async function* (): AsyncGenerator<Buffer[]> {
@@ -221,6 +239,18 @@ describe('lag', () => {
     await send([{}, {}])
     expect(await groupLag(log, 'new', TOPICS.events)).toMatchObject({ records: 2 })
     expect(await groupLag(log, 'new', 'nothing')).toBeUndefined()
+  })
+
+  test('begins where the log begins, and ends where it ended when it was asked', async () => {
+    await send([{}, {}, {}, {}])
+    const bounds = vi.spyOn(log, 'bounds').mockResolvedValue([{ earliest: 1, end: 3 }])
+    expect(await groupLag(log, 'new', TOPICS.events)).toMatchObject({
+      records: 2,
+      partitions: [{ position: 1, end: 3 }],
+    })
+    await commit('app', TOPICS.events, 0)
+    expect(await groupLag(log, 'app', TOPICS.events)).toMatchObject({ records: 2, partitions: [{ position: 1 }] })
+    bounds.mockRestore()
   })
 
   test('beyond what is worth counting, it is an upper bound and says so', async () => {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createLogger } from '../../connectors/observe/logger.ts'
 import { createMetrics } from '../../connectors/observe/metrics.ts'
@@ -109,6 +110,9 @@ describe('the health server', () => {
 
   test('closing cuts connections that are kept alive, and may be repeated', async () => {
     const url = await serve(() => WELL)
+    const half = connect(Number(new URL(url).port), '127.0.0.1')
+    half.on('error', () => undefined)
+    await new Promise<void>((resolve) => half.write('GET /healthz HTTP/1.1\r\n', () => resolve()))
     await fetch(`${url}/healthz`)
     await Promise.all(servers.map((server) => server.close()))
     await Promise.all(servers.splice(0).map((server) => server.close()))

@@ -135,14 +135,14 @@ describe('a service', () => {
       run: () => new Promise<void>((resolve) => void (end = resolve)).then(() => void events.push('ran')),
       stop: async () => {
         end()
-        await Promise.resolve()
+        await new Promise((resolve) => setImmediate(resolve))
         events.push('stopped')
       },
     }
     const running = runService(service, abort.signal)
     abort.abort()
     await running
-    expect(events.toSorted((a, b) => a.localeCompare(b))).toEqual(['ran', 'stopped'])
+    expect(events).toEqual(['ran', 'stopped'])
   })
 
   test('that fails by itself is not stopped, its error is told', async () => {

@@ -18,6 +18,7 @@ const SETTINGS = [
   setting('wait', { type: 'flag', help: 'flag' }),
   setting('db', { type: 'url', protocols: ['postgres'], secret: true, help: 'database' }),
   setting('mode', { type: 'choice', choices: ['fast', 'safe'], help: 'mode' }),
+  setting('token', { type: 'text', secret: true, pattern: { test: /^t_/, right: 'a token' }, help: 'token' }),
   setting('speed', { type: 'number', help: 'speed' }),
   setting('topic', { type: 'text', positional: true, placeholder: 'TOPIC', help: 'topic' }),
 ]
@@ -150,9 +151,9 @@ describe('what is wrong is named, with its place and what would be right', () =>
   test.each<[string, Sources, string, RegExp]>([
     [
       'an unknown flag',
-      { argv: [...B, '--broker', 'x:1'] },
+      { argv: ['scores', ...B, '--broker', 'x:1'] },
       'ONCEWARD_E_SETTING_UNKNOWN',
-      /no flag --broker; did you mean --brokers\?/,
+      /no flag --broker; did you mean --brokers\?$/,
     ],
     ['an unknown flag far from all', { argv: [...B, '--zzz'] }, 'ONCEWARD_E_SETTING_UNKNOWN', /no flag --zzz$/],
     [
@@ -286,6 +287,12 @@ describe('what is wrong is named, with its place and what would be right', () =>
     expect(error.code).toBe(code)
   })
 
+  test('bounds hold on both sides, and a number is finite', async () => {
+    expect((await failure({ argv: [...B, '--partitions', '101'] })).message).toMatch(/101 is out of bounds/)
+    expect((await failure({ argv: [...B, '--speed', '1e999'] })).message).toMatch(/"1e999" is not a number/)
+    expect(await resolve({ argv: [...B, '--partitions', '100'] })).toMatchObject({ partitions: 100 })
+  })
+
   test('several mistakes are told at once', async () => {
     const error = await failure({ argv: ['--mode', 'slow'], environment: { ONCEWARD_SPEED: 'x', ONCEWARD_X: '1' } })
     expect(error.message.split('\n')).toHaveLength(5)
@@ -293,6 +300,7 @@ describe('what is wrong is named, with its place and what would be right', () =>
   })
 
   test('a secret is never shown, not even when it is wrong', async () => {
+    expect((await failure({ argv: [...B, '--token=hunter2'] })).message).toBe('--token: the value is not a token')
     for (const db of ['mysql://u:hunter2@h/d', 'hunter2 is no URL']) {
       expect((await failure({ argv: [...B, `--db=${db}`] })).message).not.toContain('hunter2')
       expect((await failure({ argv: B, environment: { ONCEWARD_DB: db } })).message).not.toContain('hunter2')

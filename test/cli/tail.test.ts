@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { recordLine, tail, type TailOptions } from '../../cli/log-tools/tail.ts'
 import { createTopics, topicSpecs } from '../../cli/log-tools/topics.ts'
 import { openEmbeddedLog } from '../../connectors/log/embedded/log.ts'
@@ -56,6 +56,13 @@ describe('tail', () => {
     expect(await lines({ from: 'end' })).toEqual([])
   })
 
+  test('under --to-end it prints nothing that came after it began', async () => {
+    await createTopics(log, topicSpecs({ ...plan, partitions: 1 }))
+    await send([{ value: '1' }, { value: '2' }, { value: '3' }])
+    vi.spyOn(log, 'bounds').mockResolvedValue([{ earliest: 0, end: 2 }])
+    expect((await lines()).map(({ value }) => value)).toEqual([1, 2])
+  })
+
   test('without --to-end it goes on with what is written, until it is stopped', async () => {
     await createTopics(log, topicSpecs(plan))
     await send([{ value: '1' }])
@@ -95,6 +102,7 @@ describe('tail', () => {
     ['JSON over several lines', Buffer.from('{\n"a": 1}'), '"value":{"a":1}'],
     ['text', Buffer.from('plain "text"'), '"value":"plain \\"text\\""'],
     ['bytes', Buffer.from([0xff, 0]), '"value":null,"value_base64":"/wA="'],
+    ['JSON that is no UTF-8', Buffer.from('{"a":"\xff"}', 'latin1'), '"value":null,"value_base64":"eyJhIjoi/yJ9"'],
     ['nothing (a tombstone)', null, '"value":null'],
     ['empty', Buffer.alloc(0), '"value":""'],
   ])('a value of %s is one line of JSON', (_, value, expected) => {
