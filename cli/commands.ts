@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { demo } from './commands/demo.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
@@ -9,4 +10,4 @@ import { topicsCreate } from './commands/topics-create.ts'
 import { worker } from './commands/worker.ts'
 
 /** Every command there is, in the order of the help page. A new one is added here and nowhere else. */
-export const COMMANDS: readonly Command[] = [run, topicsCreate, ingest, worker, sink, lag, tail, partner]
+export const COMMANDS: readonly Command[] = [demo, run, topicsCreate, ingest, worker, sink, lag, tail, partner]
