@@ -252,7 +252,7 @@ export class Worker {
       if (error !== undefined) await this.#backOff(slot, error, control)
       if (slot.lost) return
       try {
-        slot.task = await this.#open(slot)
+        slot.task = await this.#whileAlive(control, this.#open(slot))
       } catch (thrown) {
         if (slot.lost) return
         error = thrown
@@ -280,6 +280,24 @@ export class Worker {
       `partition recovered: ${recovery.kind}, ${recovery.reason}`,
     )
     return task
+  }
+
+  /** Tells the group that this member lives for as long as `work` takes: a recovery may outlast a session. */
+  async #whileAlive<T>(control: GroupControl | undefined, work: Promise<T>): Promise<T> {
+    if (control === undefined) return work
+    const done = new AbortController()
+    const beating = (async () => {
+      while (!done.signal.aborted) {
+        await control.heartbeat()
+        await this.#options.clock.sleep(HEARTBEAT_EVERY_MS, done.signal)
+      }
+    })()
+    try {
+      return await work
+    } finally {
+      done.abort()
+      await beating
+    }
   }
 
   /** Throws where trying again cannot help or has been tried often enough. */

@@ -142,7 +142,8 @@ export interface Commit {
 
 export interface TransactionalProducer {
   /**
-   * One transaction: all records and offsets, or none. Answers the end of each partition appended to.
+   * One transaction: all records and offsets, or none. Answers the end of each partition appended to. Readers may see it
+   * some milliseconds after this resolves; `committed` and a newly opened transactional id always do.
    * - ONCEWARD_E_LOG_FENCED: not committed, and never will be; a newer producer has this transactional id.
    * - ONCEWARD_E_LOG_COMMIT_UNKNOWN: it may or may not have committed, now or later. Close this producer, open the id
    *   again (which settles it), and read the committed offset.
