@@ -1,5 +1,6 @@
 import {
   type Finding,
+  folderOf,
   isCode,
   isNode,
   isTest,
@@ -60,6 +61,8 @@ function isSuite(file: SourceFile, node: SyntaxNode): boolean {
   return suite
 }
 
+/** The command line, and what lies at the root: the configuration of tools. */
+const AMBIENT_FOLDERS = new Set(['cli', ''])
 const CLOCK_FILES = new Set(['core/clock.ts', 'core/random.ts'])
 
 const AMBIENT: Readonly<Record<string, string>> = {
@@ -75,7 +78,7 @@ const AMBIENT: Readonly<Record<string, string>> = {
 
 /** Time, chance and environment read from thin air, where a simulation could not own them. */
 export function ambientFindings(file: SourceFile): readonly Finding[] {
-  if (!isCode(file) || isTest(file) || file.path.startsWith('cli/') || CLOCK_FILES.has(file.path)) return []
+  if (!isCode(file) || isTest(file) || AMBIENT_FOLDERS.has(folderOf(file.path)) || CLOCK_FILES.has(file.path)) return []
   const findings: Finding[] = []
   const report = (node: SyntaxNode, what: string, instead: string): void => {
     findings.push({ path: file.path, line: lineAt(file.text, node.start), message: `${what} is used here; ${instead}` })
