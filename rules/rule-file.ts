@@ -10,7 +10,7 @@ import { parseExpression } from './parser.ts'
 import { nearest, type RuleProblem } from './problem.ts'
 import { readGuardrails, readTrigger } from './reward-section.ts'
 import { tolerantFloor } from './tolerance.ts'
-import { canonicalJson, jsonOf } from './yaml-json.ts'
+import { canonicalJson, isObject, jsonOf } from './yaml-json.ts'
 import {
   type Entries,
   type Entry,
@@ -112,15 +112,16 @@ function readRoot(source: YamlSource, root: Node): Read | undefined {
   return { rule, effectiveFrom, contentHash: hashOf(source, root, version) }
 }
 
-/** A version is the same with and without quotes, so it is hashed as the text it stands for. */
+/** A version is the same with and without quotes, so the text it stands for is what counts. */
 function hashOf(source: YamlSource, root: Node, version: string): string {
   const content = jsonOf(root)
-  if (content === undefined) {
+  if (!isObject(content)) {
     source.report(root, { code: 'ONCEWARD_E_RULE_WRONG_TYPE', message: 'the file holds values that JSON cannot' })
+    return ''
   }
-  return createHash('sha256')
-    .update(canonicalJson([version, content ?? null]))
-    .digest('hex')
+  const meta = isObject(content['meta']) ? content['meta'] : {}
+  const canonical = canonicalJson({ ...content, meta: { ...meta, version } })
+  return createHash('sha256').update(canonical).digest('hex')
 }
 
 function readZone(source: YamlSource, entry: Entry | undefined): string {

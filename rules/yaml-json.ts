@@ -1,5 +1,5 @@
 import { isMap, isScalar, isSeq, type Node } from 'yaml'
-import type { Json } from '../core/model/event.ts'
+import type { Json, JsonObject } from '../core/model/event.ts'
 
 /**
  * The value of a YAML node as JSON; undefined where JSON cannot hold it: a key that is no text or that objects inherit,
@@ -41,4 +41,8 @@ export function canonicalJson(value: Json | undefined): string {
 
 function isList(value: object): value is readonly Json[] {
   return Array.isArray(value)
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !isList(value)
 }

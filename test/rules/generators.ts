@@ -85,7 +85,7 @@ export const trees = fc.letrec<Trees>((tie) => {
 
 /** Arithmetic that mathjs understands as well: no fields but those of `scope`, nothing that leaves the real numbers. */
 export const arithmeticTexts: fc.Arbitrary<string> = fc.letrec<{ sum: string }>((tie) => {
-  const sum = tie('sum') as fc.Arbitrary<string>
+  const sum = tie('sum')
   const leaf = fc.oneof(
     fc.integer({ min: 0, max: 20 }).map(String),
     fc.constantFrom('0.1', '2.5', '.5', '1e2', 'payload.win', 'payload.bet'),
