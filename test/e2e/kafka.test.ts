@@ -79,7 +79,10 @@ describe.skipIf(!kafkaForTests().available)('the whole system on a real Kafka an
     const db = await postgres.freshDatabase()
     const sink = start([
       ...onKafka('sink', '--db', db, '--wallet', wallet, '--secret-file', join(dir, 'secret')),
-      ...['--application', application, '--wallet-timeout', '500ms'],
+      '--application',
+      application,
+      '--wallet-timeout',
+      '500ms',
     ])
     await run(onKafka('ingest', '--events', input.events))
 
@@ -121,7 +124,7 @@ describe.skipIf(!kafkaForTests().available)('the whole system on a real Kafka an
 
   async function run(args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await runCli(args)
-    expect(code, stderr).toBe(0)
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
     return stdout
   }
 

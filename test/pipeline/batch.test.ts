@@ -1,11 +1,11 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { CompiledRule } from '../../rules/compiled.ts'
 import { eventLine, TestEngine, testRule } from '../support/engine.ts'
 import { type ReferenceRule, reference } from '../support/reference.ts'
 
 const T0 = Date.parse('2025-10-25T23:30:00Z')
-const betOf = (data: { readonly [key: string]: unknown }): number => Number((data['payload'] as { bet: number }).bet)
+const betOf = (data: { readonly [key: string]: unknown }): number => (data['payload'] as { bet: number }).bet
 
 /** The same rule twice: for the engine and for the reference. */
 function both(lane: CompiledRule['ordering']): { engine: CompiledRule[]; plain: ReferenceRule[] } {
