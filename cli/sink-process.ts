@@ -89,7 +89,7 @@ function healthOf(ledgerReached: boolean, stopping: boolean): HealthReport {
   return { alive: true, ready: reasons.length === 0, reasons }
 }
 
-export function sinkMetrics(metrics: Metrics): SinkMetrics {
+function sinkMetrics(metrics: Metrics): SinkMetrics {
   return {
     malformed: (records) => metrics.deadLetters.add(records, { reason: 'malformed' }),
     called: (seconds, outcome) => metrics.walletSeconds.observe(seconds, { outcome }),

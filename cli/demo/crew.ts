@@ -7,12 +7,12 @@ import type { Logger } from '../../core/ports/logger.ts'
 import type { Random } from '../../core/random.ts'
 import type { Topics } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
-import { createSink } from '../../pipeline/payout/sink.ts'
+import { createSink, type Sink } from '../../pipeline/payout/sink.ts'
 import type { SinkStats } from '../../pipeline/payout/stats.ts'
 import { Worker } from '../../pipeline/worker.ts'
 import { openRocksDb } from '../../state/rocksdb.ts'
-import { sinkMetrics } from '../sink-process.ts'
 import { storeFolder } from '../worker-process.ts'
+import { settlementObserver } from './settlements.ts'
 import { type Infrastructure, WALLET_TIMEOUT_MS } from './infrastructure.ts'
 import type { RecentRewards } from './recent-rewards.ts'
 import type { Tally } from './tally.ts'
@@ -60,12 +60,12 @@ export function startCrew(parts: CrewParts): Crew {
   const roles = [...workers, sink]
   const runs = roles.map((role) => role.run())
   let stopping = false
+  const supervise = async (run: Promise<void>): Promise<void> => {
+    await run
+    if (!stopping) throw new OncewardError('ONCEWARD_E_INTERNAL', 'a worker or the sink ended by itself')
+  }
   const failed = new Promise<never>((_, reject) => {
-    for (const run of runs) {
-      run.then(() => {
-        if (!stopping) reject(new OncewardError('ONCEWARD_E_INTERNAL', 'a worker or the sink ended by itself'))
-      }, reject)
-    }
+    for (const run of runs) supervise(run).catch(reject)
   })
   // It is told by `failed` to whoever races with it; nobody may be racing right now.
   failed.catch(() => undefined)
@@ -112,9 +112,8 @@ function sharedGauge(gauge: Gauge<'topic'>): (index: number) => Gauge<'topic'> {
   })
 }
 
-function createDemoSink({ infrastructure, topics, clock, random, logger, metrics, recent }: CrewParts) {
+function createDemoSink({ infrastructure, topics, clock, random, logger, metrics, recent }: CrewParts): Sink {
   const { log, ledger, wallet } = infrastructure
-  const observed = sinkMetrics(metrics)
   return createSink({
     log,
     ledger,
@@ -126,16 +125,6 @@ function createDemoSink({ infrastructure, topics, clock, random, logger, metrics
     logger,
     retry: RETRY,
     leaseMs: LEASE_MS,
-    metrics: {
-      ...observed,
-      paid: (reward) => {
-        observed.paid?.(reward)
-        recent.settled(reward.taskId, 'paid')
-      },
-      failed: (reward) => {
-        observed.failed?.(reward)
-        recent.settled(reward.taskId, 'failed')
-      },
-    },
+    metrics: settlementObserver(metrics, recent),
   })
 }

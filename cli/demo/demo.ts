@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { OncewardError } from '../../core/errors.ts'
 import { closing } from '../runtime.ts'
 import { audit, type AuditFacts } from './audit.ts'
@@ -15,9 +16,13 @@ export interface DemoResult {
   readonly data: { readonly temporary: boolean; readonly path: string }
 }
 
+const LISTENERS_MAX = 64
+
 /** Everything in one process, from the players to the wallet; answers what came of it once all of it has stopped. */
 export async function runDemo(options: GameOptions): Promise<DemoResult> {
   const resources = new Resources()
+  // All roles share one log, and whoever waits there listens to its closing: more than the ten that Node expects.
+  setMaxListeners(LISTENERS_MAX)
   return closing(resources, async () => {
     const stage = await setStage(options, resources)
     const game = createGame(stage, options)
@@ -43,6 +48,7 @@ function watch(stage: Stage, game: Game, { display, clock, players, rules, forMs
     players,
     rules: rules.length,
     phase: game.phase(),
+    stopping: game.stopping(),
     elapsedMs: game.elapsedMs(),
     forMs,
     metricsUrl,
@@ -52,7 +58,7 @@ function watch(stage: Stage, game: Game, { display, clock, players, rules, forMs
 
 /** Counts everything where it is kept, now that nothing moves any more. */
 async function gather({ infrastructure, topics, tally, before }: Stage, ending: Ending): Promise<AuditFacts & Letters> {
-  const { log, ledger, partner } = infrastructure
+  const { log, ledger, partner, wallet } = infrastructure
   const ids: string[] = []
   for await (const records of committedRecords(log, topics.rewards)) {
     for (const { value } of records) ids.push(textField(value, 'reward_task_id'))
@@ -81,7 +87,7 @@ async function gather({ infrastructure, topics, tally, before }: Stage, ending: 
       budgets: await ledger.budgets(),
       caughtUp: ending.sinkCaughtUp,
     },
-    wallet: { paid: partner.payouts(), differingRepeats: partner.stats().differing_repeats },
+    wallet: { paid: wallet.paid(), differingRepeats: partner.stats().differing_repeats },
   }
 }
 
@@ -106,7 +112,7 @@ async function summarize(
   { options, game }: { readonly options: GameOptions; readonly game: Game },
 ): Promise<DemoSummary> {
   const { events, dlq } = facts
-  const wallet = infrastructure.partner.stats()
+  const partner = infrastructure.partner.stats()
   return {
     seconds: Math.round(game.elapsedMs() / 100) / 10,
     players: options.players,
@@ -120,11 +126,11 @@ async function summarize(
     points: tally.counts.points,
     rewards: rewardCounts(facts),
     wallet: {
-      distinct: wallet.distinct,
-      calls: wallet.calls,
-      failed: wallet.failed,
-      timedOut: wallet.timed_out,
-      repeats: wallet.repeats,
+      distinct: facts.wallet.paid.length,
+      calls: partner.calls,
+      failed: partner.failed,
+      timedOut: partner.timed_out,
+      repeats: partner.repeats,
     },
     pools: poolsOf(await infrastructure.ledger.budgets()),
   }

@@ -19,7 +19,7 @@ export interface DisplayOptions {
 /** Everything that a person watches the demo by: a live view in a terminal, lines elsewhere. */
 export interface Display {
   /** A step of starting or stopping. */
-  say(line: string): void
+  readonly say: (line: string) => void
   /** Shows the demo again and again until `close`. A look that fails ends the watching and is told by `close`. */
   watch(look: () => Promise<Snapshot>, frame: () => Omit<ViewFrame, 'logged'>): void
   /** Keeps what is logged off the view; it is written once the view is gone. */

@@ -20,8 +20,10 @@ export interface GameOptions extends StageOptions {
 }
 
 export interface Game {
-  ingested(): IngestCounts
+  readonly ingested: () => IngestCounts
   phase(): string
+  /** Play is over. */
+  stopping(): boolean
   /** Since the first player came, until play ended. */
   elapsedMs(): number
   /** Plays until the time is over or the signal aborts, then waits for what is under way. */
@@ -52,6 +54,7 @@ export function createGame(stage: Stage, options: GameOptions): Game {
   return {
     ingested: () => sent,
     phase: () => phase,
+    stopping: () => endedMs !== undefined,
     elapsedMs: () => (endedMs ?? clock.monotonic()) - startedMs,
     async play() {
       const over = new AbortController()

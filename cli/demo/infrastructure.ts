@@ -10,20 +10,19 @@ import { HOUR_MS } from '../../core/durations.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
 import type { Log, TopicSpec } from '../../core/ports/log.ts'
 import type { Logger } from '../../core/ports/logger.ts'
-import type { Wallet } from '../../core/ports/wallet.ts'
 import type { Topics } from '../../core/topics.ts'
 import { openRocksDb } from '../../state/rocksdb.ts'
 import { topicSpecs } from '../log-tools/topics.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Resources } from './resources.ts'
-import { openWalletMemory } from './wallet-memory.ts'
+import { rememberingWallet, type RememberedWallet } from './wallet-memory.ts'
 
 /** What Kafka, Postgres and the wallet are elsewhere, within this process. */
 export interface Infrastructure {
   readonly log: Log
   readonly ledger: Ledger
   readonly partner: Partner
-  readonly wallet: Wallet
+  readonly wallet: RememberedWallet
 }
 
 export interface InfrastructureOptions {
@@ -69,12 +68,11 @@ async function openWallet(
 ): Promise<Omit<Infrastructure, 'log' | 'ledger'>> {
   const { folder, clock, seed } = options
   const secret = randomBytes(32).toString('hex')
-  const memory = folder.temporary ? {} : openWalletMemory(join(folder.path, 'wallet-paid.txt'))
-  const partner = await startPartner({ secret, clock, seed, ...WALLET_FAULTS, ...memory })
+  const partner = await startPartner({ secret, clock, seed, ...WALLET_FAULTS })
   resources.defer(() => partner.stop())
-  const wallet = resources.keep(
-    httpWallet({ url: partner.url, secret, clock, timeoutMs: WALLET_TIMEOUT_MS, connections: WALLET_CONNECTIONS }),
-  )
+  const calls = { url: partner.url, secret, clock, timeoutMs: WALLET_TIMEOUT_MS, connections: WALLET_CONNECTIONS }
+  const file = folder.temporary ? undefined : join(folder.path, 'wallet-paid.txt')
+  const wallet = resources.keep(rememberingWallet(httpWallet(calls), partner, file))
   return { partner, wallet }
 }
 

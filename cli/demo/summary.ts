@@ -66,7 +66,7 @@ export function summaryText(summary: DemoSummary, { temporary, path }: { tempora
     row('events in', eventsText(summary)),
     row('scored', `${plural(summary.scores, 'score')}, ${plural(summary.points, 'point')}`),
     row('rewards earned', rewardsText(rewards)),
-    row('wallet', `${plural(wallet.distinct, 'reward')} paid, each once, in ${plural(wallet.calls, 'call')}`),
+    row('wallet', walletText(summary)),
     row('', `(${wallet.failed} failed and ${wallet.timedOut} timed out on purpose; ${asked(wallet.repeats)})`),
     ...summary.pools.map(({ pool, spent, budget }, index) =>
       row(
@@ -91,6 +91,11 @@ function eventsText({ events, carriedOver, unique, duplicates, dlq }: DemoSummar
     `${formatCount(events)}${before} = ${formatCount(unique)} unique + ${formatCount(duplicates)} duplicates + ` +
     `${plural(dead, 'dead letter')}${reasons.length === 0 ? '' : ` (${reasons.join(', ')})`}`
   )
+}
+
+function walletText({ rewards, wallet }: DemoSummary): string {
+  const calls = `${plural(wallet.calls, 'call')}${rewards.before === 0 ? '' : ' now'}`
+  return `${plural(wallet.distinct, 'reward')} paid, each once; ${calls}`
 }
 
 function rewardsText({ earned, before, paid, pending, failed }: DemoSummary['rewards']): string {

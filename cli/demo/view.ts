@@ -13,6 +13,8 @@ export interface ViewFrame {
   /** What is going on: `playing`, `finishing: ...`. */
   readonly phase: string
   readonly elapsedMs: number
+  /** Play is over. */
+  readonly stopping: boolean
   /** undefined: until it is stopped. */
   readonly forMs: number | undefined
   readonly metricsUrl: string
@@ -29,6 +31,8 @@ export interface ViewSize {
 }
 
 const LABEL_COLUMNS = 10
+const RUNNING = ' Ctrl-C stops it in order and prints what was earned and paid.'
+const STOPPING = ' It stops in order and then prints what was earned and paid; Ctrl-C twice stops it at once.'
 const BAR_COLUMNS_MAX = 32
 const RECENT_MIN = 3
 
@@ -82,7 +86,7 @@ function countLines({ events, scores, points, rewards, wallet }: Snapshot): Line
     ]),
     labelled('', [
       seg(
-        `${formatCount(wallet.calls)} calls to the wallet, ${formatCount(wallet.retried)} to be sent again (it fails on purpose)`,
+        `${formatCount(wallet.calls)} calls to the wallet, ${formatCount(wallet.retried)} of them failed (on purpose) and sent again`,
         'dim',
       ),
     ]),
@@ -154,7 +158,7 @@ function footLines({ partitions }: Snapshot, frame: ViewFrame): Line[] {
     labelled('WORKERS', parts),
     labelled('METRICS', [seg(frame.metricsUrl)]),
     labelled('DATA', [seg(frame.data)]),
-    [seg(' Ctrl-C stops it in order and prints what was earned and paid.', 'dim')],
+    [seg(frame.stopping ? STOPPING : RUNNING, 'dim')],
   ]
 }
 

@@ -8,9 +8,9 @@ import { seededRandom } from '../../core/random.ts'
 import { signatureMatches } from '../wallet/signature.ts'
 import { type Fault, faultOf } from './faults.ts'
 import { type Order, parseOrder } from './order.ts'
-import { openPayouts, type PartnerStats, type PayoutMemory } from './payouts.ts'
+import { openPayouts, type PartnerStats } from './payouts.ts'
 
-export interface PartnerOptions extends PayoutMemory {
+export interface PartnerOptions {
   /** Default: any free port. */
   readonly port?: number
   /** Default 127.0.0.1. */
@@ -42,7 +42,7 @@ const BODY_BYTES_MAX = 64 * 1024
  * Throws ONCEWARD_E_SETTING_INVALID for rates outside of 0 to 1 and for a port that is taken.
  */
 export async function startPartner(options: PartnerOptions): Promise<Partner> {
-  const payouts = openPayouts(options)
+  const payouts = openPayouts()
   const random = seededRandom(options.seed ?? 1)
   const rates = { fail: rate('fail', options.failRate), timeout: rate('timeout', options.timeoutRate) }
   const server = createServer((incoming, response) => {

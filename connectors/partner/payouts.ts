@@ -19,19 +19,8 @@ export interface PartnerStats {
   readonly amounts: Readonly<Record<string, string>>
 }
 
-/** What makes the memory outlive the process, where it should. */
-export interface PayoutMemory {
-  /** Request ids paid before; what their orders said is not known any more. */
-  readonly paidBefore?: readonly string[]
-  /** Called before a first payment is answered. */
-  readonly onPaid?: (requestId: string) => void
-}
-
-/** Of an order from before, which a repeat cannot be compared with. */
-const UNKNOWN_DIGEST = -1
-
 /** The memory of what was paid: an id and a number for each. */
-export function openPayouts(memory: PayoutMemory = {}): {
+export function openPayouts(): {
   called(): void
   badSignature(): void
   failed(): void
@@ -41,7 +30,7 @@ export function openPayouts(memory: PayoutMemory = {}): {
   ids(): readonly string[]
   stats(): PartnerStats
 } {
-  const paid = new Map((memory.paidBefore ?? []).map((id) => [id, UNKNOWN_DIGEST]))
+  const paid = new Map<string, number>()
   const amounts = new Map<string, bigint>()
   const counts = { calls: 0, repeats: 0, differing_repeats: 0, bad_signatures: 0, failed: 0, timed_out: 0 }
   return {
@@ -53,10 +42,9 @@ export function openPayouts(memory: PayoutMemory = {}): {
       const known = paid.get(order.requestId)
       if (known !== undefined) {
         counts.repeats++
-        if (known !== UNKNOWN_DIGEST && known !== digest) counts.differing_repeats++
+        if (known !== digest) counts.differing_repeats++
         return
       }
-      memory.onPaid?.(order.requestId)
       paid.set(order.requestId, digest)
       const name = order.currency === undefined ? order.type : `${order.type} ${order.currency}`
       amounts.set(name, (amounts.get(name) ?? 0n) + order.amount)
