@@ -3,7 +3,8 @@ import type { Json, JsonObject } from '../core/model/event.ts'
 
 /**
  * The value of a YAML node as JSON; undefined where JSON cannot hold it: a key that is no text or that objects inherit,
- * an infinite number, a reference.
+ * one that comes twice, an
+ * infinite number, a reference.
  */
 export function jsonOf(node: Node | null): Json | undefined {
   if (node === null) return null
@@ -25,7 +26,8 @@ function objectOf(pairs: readonly { key: Node; value: Node | null }[]): Json | u
   for (const { key, value } of pairs) {
     const name = isScalar(key) && typeof key.value === 'string' ? key.value : undefined
     const json = jsonOf(value)
-    if (name === undefined || json === undefined || Object.hasOwn(Object.prototype, name)) return undefined
+    if (name === undefined || json === undefined) return undefined
+    if (Object.hasOwn(Object.prototype, name) || Object.hasOwn(object, name)) return undefined
     object[name] = json
   }
   return object

@@ -22,6 +22,12 @@ export function readMap(source: YamlSource, node: Node, name: string, keys?: rea
       source.report(isNode(key) ? key : node, wrongType(`a key of ${name} is a plain word`))
     } else if (Object.hasOwn(Object.prototype, key.value)) {
       source.report(key, { code: 'ONCEWARD_E_RULE_UNKNOWN_KEY', message: `"${key.value}" cannot be a key` })
+    } else if (entries.has(key.value)) {
+      source.report(key, {
+        code: 'ONCEWARD_E_RULE_SYNTAX',
+        message: `${key.value} stands here twice`,
+        hint: 'leave one',
+      })
     } else if (keys !== undefined && !keys.includes(key.value)) {
       const like = nearest(key.value, keys)
       const hint = like === undefined ? `allowed are ${keys.join(', ')}` : `did you mean ${like}?`

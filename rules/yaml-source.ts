@@ -1,4 +1,4 @@
-import { isAlias, isScalar, LineCounter, type Node, parseAllDocuments, type Scalar, visit } from 'yaml'
+import { isAlias, isScalar, type Node, parseAllDocuments, type Scalar, visit } from 'yaml'
 import type { ErrorCode } from '../core/errors.ts'
 import { type Fault, type RuleProblem, snippetOf } from './problem.ts'
 
@@ -10,7 +10,12 @@ export interface RuleFile {
 }
 
 /** Longest rule file, in UTF-16 code units; far below what one record of the control topic may hold. */
-export const RULE_FILE_LENGTH_MAX = 200_000
+export const RULE_FILE_LENGTH_MAX = 100_000
+
+const TOO_DEEP = 'the file nests too deeply to be read'
+
+/** Most problems that are told of one file. */
+export const PROBLEMS_MAX = 100
 
 /** What to report, and the offset in the file at which it lies. */
 export interface Finding {
@@ -24,11 +29,13 @@ export class YamlSource {
   readonly problems: RuleProblem[] = []
   readonly file: string
   readonly text: string
-  readonly #lines = new LineCounter()
+  /** Of our own: the YAML package counts some lines twice or not at all where a file is broken. */
+  readonly #lines: readonly string[]
 
   constructor(file: RuleFile) {
     this.file = file.file
     this.text = file.text
+    this.#lines = file.text.split('\n')
   }
 
   /** The one document of the file; undefined where there is none that can be read, with problems reported. */
@@ -45,17 +52,18 @@ export class YamlSource {
     } catch (error) {
       // The YAML package recurses; its stack is the only bound on nesting.
       if (!(error instanceof RangeError)) throw error
-      this.report(0, wrongSyntax('the file nests too deeply to be read'))
+      this.report(0, wrongSyntax(TOO_DEEP))
       return undefined
     }
   }
 
   #document(): Node | undefined {
-    const parsed = parseAllDocuments(this.text, { lineCounter: this.#lines, prettyErrors: false, version: '1.2' })
+    const parsed = parseAllDocuments(this.text, { prettyErrors: false, uniqueKeys: false, version: '1.2' })
     const documents = Array.isArray(parsed) ? parsed : []
     const [document, second] = documents
     for (const { pos, message } of documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])) {
-      this.report(pos[0], wrongSyntax(message))
+      // Some of its recursion it catches itself, and says so in the words of the runtime.
+      this.report(pos[0], wrongSyntax(message.includes('call stack') ? TOO_DEEP : message))
     }
     if (second !== undefined) {
       const at = second.range[0]
@@ -82,10 +90,14 @@ export class YamlSource {
   }
 
   /** Reports at an offset of the file, or where `place` begins. */
-  report(place: number | Node, { code, message, hint }: Finding): void {
+  report(place: number | Node, finding: Finding): void {
+    // A file that is nothing like a rule would otherwise be answered with one problem for each of its lines.
+    if (this.problems.length > PROBLEMS_MAX) return
+    const last = this.problems.length === PROBLEMS_MAX
+    const { code, message, hint } = last ? wrongSyntax(`there are more problems than these ${PROBLEMS_MAX}`) : finding
     const offset = typeof place === 'number' ? place : (place.range?.[0] ?? 0)
-    const { line, col: column } = this.#place(offset)
-    const snippet = snippetOf(this.#line(line), column)
+    const { line, column } = this.#place(offset)
+    const snippet = snippetOf((this.#lines[line - 1] ?? '').replace(/\r$/, ''), column)
     this.problems.push({
       code,
       file: this.file,
@@ -102,13 +114,15 @@ export class YamlSource {
     this.report(this.offsetInside(scalar, fault.start), fault)
   }
 
-  #place(offset: number): { line: number; col: number } {
-    const place = this.#lines.linePos(Math.min(offset, this.text.length))
-    return place.line > 0 ? place : { line: 1, col: 1 }
-  }
-
-  #line(line: number): string {
-    return (this.text.split('\n')[line - 1] ?? '').replace(/\r$/, '')
+  #place(offset: number): { line: number; column: number } {
+    let rest = Math.min(offset, this.text.length)
+    let line = 0
+    for (const { length } of this.#lines) {
+      line++
+      if (rest <= length) break
+      rest -= length + 1
+    }
+    return { line, column: rest + 1 }
   }
 
   /** The offset in the file of character `index` of the scalar's text, whatever style it is written in. */
