@@ -44,13 +44,11 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   if (recovery.kind === 'refuse') throw new OncewardError(recovery.code, where(options) + recovery.reason)
   if (recovery.kind === 'ready') {
     const changelogOffset = isStamp(facts.stamp) ? facts.stamp.changelogOffset : facts.changelog.end
-    return {
-      recovery,
-      position: facts.committed ?? facts.input.earliest,
-      changelogOffset,
-      meta: await store.meta(),
-      applied: 0,
-    }
+    const position = facts.committed ?? facts.input.earliest
+    // The stamp is renewed: a store that is level now has missed no tombstone, however old its last batch is, and a new
+    // one whose first commit is not followed by its write is behind, not missing.
+    await store.write([], [], stampOf(options, position, changelogOffset))
+    return { recovery, position, changelogOffset, meta: await store.meta(), applied: 0 }
   }
   if (recovery.kind === 'rebuild') await store.clear()
   const from = recovery.kind === 'rebuild' ? facts.changelog.earliest : recovery.from
