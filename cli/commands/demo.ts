@@ -76,7 +76,7 @@ export const demo = command({
       line: 'onceward demo --for 20s --data demo-data',
       says: 'twenty seconds; run it again and it goes on from there',
     },
-    { line: 'onceward demo --rate 5000 --players 5000', says: 'more of everything' },
+    { line: 'onceward demo --rate 5000 --seed 7', says: 'ten times as much play, the same each time' },
   ],
   service: true,
   settings: [duration, data, port, rate, players, seed, rules, json],
