@@ -17,6 +17,7 @@ export interface SinkSettings extends ObservationSettings {
   readonly secretFile: string
   readonly concurrency: number
   readonly walletTimeout: number
+  readonly sessionTimeout: number
 }
 
 export interface SinkPlace {
@@ -55,6 +56,7 @@ export async function runSink(log: Log, context: Context<SinkSettings>, { topics
     metrics: sinkMetrics(observation.metrics),
     concurrency: settings.concurrency,
     leaseMs: settings.walletTimeout + LEASE_OVER_TIMEOUT_MS,
+    sessionTimeoutMs: settings.sessionTimeout,
   })
   observation.metrics.beforePage(() => {
     observation.metrics.lagRecords.set(sink.stats().lagRecords, { topic: topics.rewards, partition: 'all' })

@@ -2,7 +2,7 @@ import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
-import { brokers, metricsHost, metricsPort, prefix, secretFile } from '../settings/shared.ts'
+import { brokers, metricsHost, metricsPort, prefix, secretFile, sessionTimeout } from '../settings/shared.ts'
 
 const db = setting('db', {
   type: 'url',
@@ -79,6 +79,7 @@ export const sink = command({
     prefix,
     concurrency,
     walletTimeout,
+    sessionTimeout,
     metricsPort,
     metricsHost,
     ...KAFKA_SECURITY,

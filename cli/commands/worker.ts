@@ -11,6 +11,7 @@ import {
   prefix,
   reorderWindow,
   schemas,
+  sessionTimeout,
 } from '../settings/shared.ts'
 
 const rules = setting('rules', {
@@ -32,14 +33,6 @@ const tickAfter = setting('tick-after', {
   min: 100,
   max: 3_600_000,
   help: 'how long a partition in which ordered events wait may be silent before a tick moves its time',
-})
-
-const sessionTimeout = setting('session-timeout', {
-  type: 'duration',
-  default: '30s',
-  min: 6_000,
-  max: 300_000,
-  help: 'how long this worker may be silent before the group gives its partitions to others',
 })
 
 const batchBytes = setting('batch-bytes', {

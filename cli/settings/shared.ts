@@ -102,5 +102,13 @@ export const dedupeWindow = setting('dedupe-window', {
   help: 'how long an event id is remembered, in event time',
 })
 
+export const sessionTimeout = setting('session-timeout', {
+  type: 'duration',
+  default: '30s',
+  min: 6_000,
+  max: 300_000,
+  help: 'how long this process may be silent before the group gives its partitions to others',
+})
+
 /** What every command has. */
 export const GLOBAL_SETTINGS = [logLevel, config] as const

@@ -37,6 +37,8 @@ export interface SinkOptions {
   readonly concurrency?: number
   /** After this long a claimed task is free for others; longer than the wallet's time-out. Default 30,000. */
   readonly leaseMs?: number
+  /** Milliseconds without a heartbeat after which the group gives this sink's partitions to others. Default: the log's. */
+  readonly sessionTimeoutMs?: number
   /** How often an idle sink looks for tasks that are due; default 250. */
   readonly idlePollMs?: number
   /** How long `stop` lets calls in flight go on; default 4,000. */
@@ -71,7 +73,12 @@ export function createSink(options: SinkOptions): Sink {
     await insistent.insist('bring the schema up to date', () => options.ledger.migrate())
     const deadLetters = await openDeadLetters(options.log, options.topics.dlq, clock)
     if (stopping.signal.aborted) return deadLetters.close()
-    const consumer = options.log.consumer({ group: options.group, topics: [options.topics.rewards] })
+    const { sessionTimeoutMs } = options
+    const consumer = options.log.consumer({
+      group: options.group,
+      topics: [options.topics.rewards],
+      ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+    })
     const shared = { ...options, counters, deadLetters, patience: insistent, metrics: options.metrics ?? {} }
     payer = createPayer({
       ...shared,
