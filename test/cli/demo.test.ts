@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { assert, boolean, integer, property } from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { audit, type AuditFacts } from '../../cli/demo/audit.ts'
 import { openScreen } from '../../cli/demo/screen.ts'
 import type { Snapshot } from '../../cli/demo/snapshot.ts'
@@ -19,7 +19,7 @@ import { seededRandom } from '../../core/random.ts'
 import { topicNames } from '../../core/topics.ts'
 import { syntheticPlayers } from '../../pipeline/synthetic-players.ts'
 import { openRocksDb } from '../../state/rocksdb.ts'
-import { runCli, startCli } from './process.ts'
+import { type CliOptions, type Ended, type RunningCli, startCli } from './process.ts'
 
 describe('the counts at the end', () => {
   const facts: AuditFacts = {
@@ -195,7 +195,20 @@ describe('a demo as a process', () => {
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'onceward-demo-test-'))
   })
+  afterEach(async () => {
+    // Where a test failed, its demos still run; each takes its Postgres with it.
+    for (const { child } of running) child.kill('SIGTERM')
+    await Promise.all(running.splice(0).map(({ ended }) => ended))
+  })
   afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+  const running: RunningCli[] = []
+  function start(args: readonly string[], options?: CliOptions): RunningCli {
+    const cli = startCli(args, options)
+    running.push(cli)
+    return cli
+  }
+  const runToEnd = (args: readonly string[]): Promise<Ended> => start(args).ended
 
   const temporaryFolders = (): string[] => readdirSync(dir).filter((name) => name.startsWith('onceward-demo-'))
 
@@ -252,13 +265,13 @@ describe('a demo as a process', () => {
   test('pays what it says, goes on where it ended, also after SIGINT and SIGKILL, and pays nothing twice', async () => {
     const data = join(dir, 'data')
     const args = ['demo', '--data', data, '--port', '0']
-    const first = await runCli([...args, '--for', '5s', '--json'])
+    const first = await runToEnd([...args, '--for', '5s', '--json'])
     expect(first).toMatchObject({ code: 0 })
     check(json(first.stdout))
     expect(json(first.stdout).rewards.before).toBe(0)
     await checkData(data, json(first.stdout))
 
-    const second = startCli(args)
+    const second = start(args)
     await second.until(({ stderr }) => /rewards: [1-9]/.test(stderr))
     second.child.kill('SIGINT')
     const stopped = await second.ended
@@ -269,12 +282,12 @@ describe('a demo as a process', () => {
     expect(paid).toBe(earned)
     expect(Number(before)).toBe(json(first.stdout).rewards.earned)
 
-    const third = startCli([...args, '--rate', '3000'])
+    const third = start([...args, '--rate', '3000'])
     await third.until(({ stderr }) => /rewards: [1-9]/.test(stderr))
     third.child.kill('SIGKILL')
     await third.ended
     await leaveUnprocessed(data, 50)
-    const fourth = await runCli([...args, '--for', '2s', '--json', '--rate', '2000'])
+    const fourth = await runToEnd([...args, '--for', '2s', '--json', '--rate', '2000'])
     expect(fourth).toMatchObject({ code: 0 })
     check(json(fourth.stdout))
     expect(json(fourth.stdout).carriedOver).toBeGreaterThanOrEqual(50)
@@ -283,8 +296,8 @@ describe('a demo as a process', () => {
 
   test('with temporary data leaves nothing behind, even when it is told to stop twice', async () => {
     const environment = { TMPDIR: dir }
-    const once = startCli(['demo', '--port', '0'], { environment })
-    const twice = startCli(['demo', '--port', '0'], { environment })
+    const once = start(['demo', '--port', '0'], { environment })
+    const twice = start(['demo', '--port', '0'], { environment })
     await Promise.all([once, twice].map((cli) => cli.until(({ stderr }) => /rewards: [1-9]/.test(stderr))))
     expect(temporaryFolders()).toHaveLength(2)
     once.child.kill('SIGTERM')
@@ -297,13 +310,13 @@ describe('a demo as a process', () => {
   }, 120_000)
 
   test('a taken port is an error where it was asked for', async () => {
-    const first = startCli(['demo', '--port', '0'])
+    const first = start(['demo', '--port', '0'])
     await first.until(({ stderr }) => stderr.includes('/metrics'))
     const port = /127\.0\.0\.1:(\d+)\/metrics/.exec(first.stderr())?.[1] ?? ''
     const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
     expect(page).toContain('onceward_partitions{topic="events.raw",role="demo"} 4')
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200)
-    expect(await runCli(['demo', '--port', port])).toMatchObject({ code: 2 })
+    expect(await runToEnd(['demo', '--port', port])).toMatchObject({ code: 2 })
     first.child.kill('SIGTERM')
     expect(await first.ended).toMatchObject({ code: 0 })
   }, 60_000)
