@@ -26,6 +26,8 @@ export interface Recovered {
   /** The next input offset to read. */
   readonly position: number
   readonly changelogOffset: number
+  /** Wall clock, ms: when the store was last known to be level with the changelog, as its stamp says. */
+  readonly stampedAt: number
   readonly meta: TaskMeta | undefined
   /** Changelog records applied. */
   readonly applied: number
@@ -47,16 +49,19 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     const position = facts.committed ?? facts.input.earliest
     // The stamp is renewed: a store that is level now has missed no tombstone, however old its last batch is, and a new
     // one whose first commit is not followed by its write is behind, not missing.
-    await store.write([], [], stampOf(options, position, changelogOffset))
-    return { recovery, position, changelogOffset, meta: await store.meta(), applied: 0 }
+    const stamp = stampOf(facts, position, changelogOffset)
+    await store.write([], [], stamp)
+    const meta = await store.meta()
+    return { recovery, position, changelogOffset, stampedAt: stamp.writtenAt, meta, applied: 0 }
   }
   if (recovery.kind === 'rebuild') await store.clear()
   const from = recovery.kind === 'rebuild' ? facts.changelog.earliest : recovery.from
   const { reached, applied } = await applyChangelog(options, from, facts.changelog.end)
   const meta = await store.meta()
   const position = positionAfter(options, facts, meta)
-  await store.write([], [], stampOf(options, position, reached))
-  return { recovery, position, changelogOffset: reached, meta, applied }
+  const stamp = stampOf(facts, position, reached)
+  await store.write([], [], stamp)
+  return { recovery, position, changelogOffset: reached, stampedAt: stamp.writtenAt, meta, applied }
 }
 
 async function gatherFacts(options: RecoveryOptions): Promise<RecoveryFacts> {
@@ -131,9 +136,10 @@ function positionAfter(options: RecoveryOptions, facts: RecoveryFacts, meta: Tas
   return position
 }
 
-function stampOf(options: RecoveryOptions, inputOffset: number, changelogOffset: number): Stamp {
-  const { application, partition } = options
-  return { format: STORE_FORMAT, application, partition, inputOffset, changelogOffset, writtenAt: options.now() }
+/** The store is level with the changelog as it was when the facts were gathered, and so it dates from then. */
+function stampOf(facts: RecoveryFacts, inputOffset: number, changelogOffset: number): Stamp {
+  const { application, partition, now } = facts
+  return { format: STORE_FORMAT, application, partition, inputOffset, changelogOffset, writtenAt: now }
 }
 
 function isStamp(stamp: RecoveryFacts['stamp']): stamp is Stamp {

@@ -3,14 +3,14 @@ import type { Clock } from '../core/clock.ts'
 import { OncewardError } from '../core/errors.ts'
 import type { Log, RecordBatch, TransactionalProducer } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
-import type { OrderedKv } from '../core/ports/ordered-kv.ts'
+import type { KvOp, OrderedKv } from '../core/ports/ordered-kv.ts'
 import type { Topics } from '../core/topics.ts'
 import type { BatchOutput } from '../operators/operator.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import { PartitionStore } from '../state/partition-store.ts'
 import { hourOf } from '../state/seen-ids.ts'
-import { STORE_FORMAT, type Stamp } from '../state/stamp.ts'
-import { StagedState } from '../state/staged-state.ts'
+import { STORE_FORMAT } from '../state/stamp.ts'
+import { type Change, StagedState } from '../state/staged-state.ts'
 import { parseHeldKey } from '../state/stores.ts'
 import { runBatch } from './batch.ts'
 import { type OutputPartitions, toRecords } from './outputs.ts'
@@ -64,6 +64,8 @@ export class PartitionTask {
   #changelogOffset: number
   #watermark: number | undefined
   #heldSince: number | undefined
+  /** What the stamp on disk says. */
+  #stamped: { readonly inputOffset: number; readonly writtenAt: number }
   /** The hour up to which segments of ids were dropped. */
   #expiredHour = Number.NEGATIVE_INFINITY
   #status: 'open' | 'busy' | 'failed' | 'closed' = 'open'
@@ -81,6 +83,7 @@ export class PartitionTask {
     this.#position = recovered.position
     this.#changelogOffset = recovered.changelogOffset
     this.#watermark = recovered.meta?.watermark
+    this.#stamped = { inputOffset: recovered.position, writtenAt: recovered.stampedAt }
     this.#state = new StagedState(store.kv, { dedupeWindowMs: options.dedupeWindowMs })
   }
 
@@ -177,6 +180,7 @@ export class PartitionTask {
     })
     const changes = this.#state.changes(nextOffset)
     const destination = { topics, partitions: outputPartitions, changelog, partition }
+    await this.#keepStampYoung()
     const commitStartedMs = clock.monotonic()
     const ends = await this.#producer.commit({
       records: toRecords(result.output, changes, destination, clock.now()),
@@ -186,7 +190,7 @@ export class PartitionTask {
     const end = ends.find(({ topic, partition: of }) => topic === changelog && of === partition)
     assert(end !== undefined, 'a commit tells where the changelog ends')
     this.#changelogOffset = end.nextOffset
-    await this.#store.write(changes, this.#state.indexOps(), this.#stamp(nextOffset))
+    await this.#write(changes, this.#state.indexOps(), nextOffset)
     this.#state.settled()
     if (!result.expiryPending && this.#watermark !== undefined) this.#expiredHour = hourOf(this.#watermark)
     this.#position = nextOffset
@@ -212,16 +216,23 @@ export class PartitionTask {
     this.#heldSince = key === undefined ? undefined : parseHeldKey(key).ts
   }
 
-  #stamp(inputOffset: number): Stamp {
+  /**
+   * Between two batches the store is level and misses no tombstone. A stamp that was written long ago does not say so: were
+   * the worker killed between this commit and its write, the store would be taken for one that has been away for as long.
+   */
+  async #keepStampYoung(): Promise<void> {
+    const { clock, deleteRetentionMs } = this.#options
+    const { inputOffset, writtenAt } = this.#stamped
+    if (clock.now() - writtenAt >= deleteRetentionMs / 2) await this.#write([], [], inputOffset)
+  }
+
+  async #write(changes: readonly Change[], indexOps: readonly KvOp[], inputOffset: number): Promise<void> {
     const { application, partition, clock } = this.#options
-    return {
-      format: STORE_FORMAT,
-      application,
-      partition,
-      inputOffset,
-      changelogOffset: this.#changelogOffset,
-      writtenAt: clock.now(),
-    }
+    const writtenAt = clock.now()
+    const changelogOffset = this.#changelogOffset
+    const stamp = { format: STORE_FORMAT, application, partition, inputOffset, changelogOffset, writtenAt }
+    await this.#store.write(changes, indexOps, stamp)
+    this.#stamped = { inputOffset, writtenAt }
   }
 }
 

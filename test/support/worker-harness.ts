@@ -255,7 +255,12 @@ export class RunningWorker {
   /** The error that the worker ends with. */
   async fails(): Promise<unknown> {
     this.watched = false
-    await this.ended
+    await vi.waitFor(
+      () => {
+        if (this.failure === undefined) throw new Error('waited in vain for the worker to fail')
+      },
+      { timeout: PATIENCE_MS, interval: 2 },
+    )
     return this.failure
   }
 
