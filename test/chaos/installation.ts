@@ -1,0 +1,125 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openKafkaLog } from '../../connectors/log/kafka/kafka-log.ts'
+import { topicSpecs } from '../../cli/log-tools/topics.ts'
+import { systemClock as clock } from '../../core/clock.ts'
+import type { Log } from '../../core/ports/log.ts'
+import { type Topics, topicNames } from '../../core/topics.ts'
+import { startKafka, type TestKafka } from '../support/kafka.ts'
+import { type ChaosPostgres, startChaosPostgres } from './postgres.ts'
+import { Service, type ServiceEnd } from './service.ts'
+import { CHAOS_RULE_FILES } from './workload.ts'
+
+export const PARTITIONS = 6
+/** Kafka's least that the command line takes. */
+export const SESSION_MS = 6_000
+const SESSION = `${SESSION_MS}ms`
+const WORKERS_MAX = 4
+const SINKS = 2
+/** Less than the feed's day, so that remembered ids are dropped while it runs. */
+const DEDUPE_WINDOW = '2h'
+export const DEDUPE_WINDOW_MS = 2 * 3_600_000
+
+/** Everything that a run has started, all of it stopped by `stop`. */
+export interface Installation {
+  readonly kafka: TestKafka
+  readonly postgres: ChaosPostgres
+  readonly log: Log
+  readonly topics: Topics
+  readonly application: string
+  readonly workers: readonly Service[]
+  readonly sinks: readonly Service[]
+  readonly wallet: string
+  /** Ends of processes that nobody asked for. */
+  readonly deaths: readonly string[]
+  stop(): Promise<void>
+}
+
+export interface InstallationOptions {
+  /** Where everything lies: logs, state, secret, Postgres. */
+  readonly dir: string
+  readonly seed: number
+  readonly prefix: string
+}
+
+export async function startInstallation({ dir, seed, prefix }: InstallationOptions): Promise<Installation> {
+  const stops: (() => Promise<unknown>)[] = []
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each().catch(() => undefined)
+  }
+  try {
+    mkdirSync(join(dir, 'rules'), { recursive: true })
+    for (const [name, text] of Object.entries(CHAOS_RULE_FILES)) writeFileSync(join(dir, 'rules', name), text)
+    writeFileSync(join(dir, 'secret'), 'sesame\n')
+    const kafka = await startKafka()
+    stops.push(() => kafka.stop())
+    const postgres = await startChaosPostgres(join(dir, 'postgres'))
+    stops.push(() => postgres.stop())
+    const log = await openKafkaLog({ brokers: [kafka.brokers], clock, retryMsMax: 120_000 })
+    stops.push(() => log.close())
+    const topics = topicNames(prefix)
+    await log.createTopics(topicSpecs({ topics, partitions: PARTITIONS, retentionMs: 0 }))
+    const deaths: string[] = []
+    const service = serviceMaker(dir, stops, deaths)
+    const partner = service('partner', partnerFlags(dir, seed))
+    partner.start()
+    const said = await partner.until((text) => /http:\/\/\S+:\d+/.test(text))
+    const wallet = /http:\/\/[^\s"]+:\d+/.exec(said)?.[0] ?? ''
+    const place = { dir, application: `${prefix}season`, prefix, brokers: kafka.brokers }
+    const workers = range(WORKERS_MAX).map((n) => service(`worker-${n}`, workerFlags(place, n)))
+    const sinks = range(SINKS).map((n) => service(`sink-${n}`, sinkFlags({ ...place, db: postgres.url, wallet })))
+    return { kafka, postgres, log, topics, application: place.application, workers, sinks, wallet, deaths, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function serviceMaker(dir: string, stops: (() => Promise<unknown>)[], deaths: string[]) {
+  mkdirSync(join(dir, 'logs'), { recursive: true })
+  const died = ({ name }: Service, { code, signal }: ServiceEnd): void => {
+    deaths.push(`${name} ended by itself with ${signal ?? `exit code ${code}`}`)
+  }
+  return (name: string, args: readonly string[]): Service => {
+    const service = new Service({ name, logFile: join(dir, 'logs', `${name}.log`), args, died })
+    stops.push(() => service.kill())
+    return service
+  }
+}
+
+function partnerFlags(dir: string, seed: number): string[] {
+  const secret = ['--secret-file', join(dir, 'secret')]
+  return ['partner', '--port', '0', ...secret, '--seed', String(seed), '--fail-rate', '0.1', '--timeout-rate', '0.05']
+}
+
+interface Place {
+  readonly dir: string
+  readonly application: string
+  readonly prefix: string
+  readonly brokers: string
+}
+
+function workerFlags({ dir, application, prefix, brokers }: Place, n: number): string[] {
+  const place = ['worker', '--brokers', brokers, '--prefix', prefix, '--application', application]
+  const own = ['--rules', join(dir, 'rules'), '--state', join(dir, 'state', `worker-${n}`), '--log-level', 'info']
+  // Small batches, so that faults find many commits to hit.
+  const pace = ['--session-timeout', SESSION, '--dedupe-window', DEDUPE_WINDOW, '--batch-bytes', '16384']
+  return [...place, ...own, ...pace]
+}
+
+function sinkFlags({
+  dir,
+  application,
+  prefix,
+  brokers,
+  db,
+  wallet,
+}: Place & { db: string; wallet: string }): string[] {
+  const place = ['sink', '--brokers', brokers, '--prefix', prefix, '--application', application]
+  const own = ['--db', db, '--wallet', wallet, '--secret-file', join(dir, 'secret'), '--log-level', 'info']
+  return [...place, ...own, '--session-timeout', SESSION, '--wallet-timeout', '500ms']
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index + 1)
+}

@@ -1,0 +1,132 @@
+/** `npm run chaos`: the whole system as processes, broken again and again while events flow, then compared. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { systemClock as clock } from '../../core/clock.ts'
+import { kafkaForTests } from '../support/kafka.ts'
+import { type ChaosReport, runChaos } from './chaos.ts'
+import { ALL_FAULTS, FAULT_KINDS, type FaultKind } from './faults.ts'
+import { reportTable } from './report.ts'
+
+const HELP = `npm run chaos -- [--minutes 10] [--seed N] [--faults a,b|all|none] [--rate 200] [--keep]
+
+Starts a real Kafka, a real Postgres, workers, sinks and a wallet as processes, feeds them events and breaks them. At the
+end scores, rewards, ledger, budgets and payments are compared with a plain reference.
+
+  --minutes N   how long events flow and faults happen (default 10)
+  --seed N      the same seed draws the same events and faults (default: drawn from the clock, and printed)
+  --faults ...  which faults, separated by commas, or all (the default) or none:
+${Object.entries(FAULT_KINDS)
+  .map(([kind, text]) => `                  ${kind.padEnd(17)} ${text}`)
+  .join('\n')}
+  --rate N      events a second (default 200)
+  --keep        keep the run's folder, with the logs of all processes, even where there is no difference
+
+Exit codes: 0 no difference, 1 any difference, 2 wrong usage.
+`
+
+interface Usage {
+  readonly minutes: number
+  readonly seed: number
+  readonly rate: number
+  readonly faults: readonly FaultKind[]
+  readonly keep: boolean
+}
+
+function usage(argv: readonly string[]): Usage | 'help' {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      minutes: { type: 'string', default: '10' },
+      seed: { type: 'string', default: String(Math.floor(clock.now() / 1_000) % 1_000_000) },
+      faults: { type: 'string', default: 'all' },
+      rate: { type: 'string', default: '200' },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return 'help'
+  return {
+    minutes: positive('minutes', values.minutes),
+    seed: positive('seed', values.seed),
+    rate: positive('rate', values.rate),
+    faults: faultsOf(values.faults),
+    keep: values.keep,
+  }
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new Error(`--${name} is "${text}"; write a number above zero`)
+}
+
+function faultsOf(text: string): readonly FaultKind[] {
+  if (text === 'all') return ALL_FAULTS
+  if (text === 'none') return []
+  return text.split(',').map((name) => {
+    const kind = ALL_FAULTS.find((one) => one === name)
+    if (kind === undefined) throw new Error(`there is no fault "${name}"; choose from ${ALL_FAULTS.join(', ')}`)
+    return kind
+  })
+}
+
+async function main(): Promise<number> {
+  let asked: Usage | 'help'
+  try {
+    asked = usage(process.argv.slice(2))
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`)
+    return 2
+  }
+  if (asked === 'help') {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const kafka = kafkaForTests()
+  if (!kafka.available) return 1
+  const dir = mkdtempSync(join(tmpdir(), 'onceward-chaos-'))
+  process.stderr.write(`seed ${asked.seed}, ${asked.minutes} minutes; logs in ${join(dir, 'logs')}\n`)
+  const report = await runChaos({
+    seed: asked.seed,
+    durationMs: asked.minutes * 60_000,
+    faults: asked.faults,
+    rate: asked.rate,
+    gapMs: [2_000, 8_000],
+    dir,
+    signal: interruption(),
+    progress: showProgress,
+  })
+  process.stderr.write('\n')
+  return conclude(report, { ...asked, dir })
+}
+
+function conclude(report: ChaosReport, { seed, keep, dir }: Usage & { dir: string }): number {
+  process.stdout.write(reportTable(report, seed))
+  const failed = report.differences.length > 0
+  if (failed || keep) process.stdout.write(`the logs of all processes are in ${join(dir, 'logs')}\n`)
+  else rmSync(dir, { recursive: true, force: true })
+  return failed ? 1 : 0
+}
+
+function interruption(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort())
+  return controller.signal
+}
+
+let shown = ''
+
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+  else if (text !== shown && /^(\d*0\/|\D)/.test(text)) process.stderr.write(`${text}\n`)
+  shown = text
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.exitCode = 1
+}
