@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { OncewardError } from '../../core/errors.ts'
 import { closing } from '../runtime.ts'
 import { audit, type AuditFacts } from './audit.ts'
@@ -16,13 +15,9 @@ export interface DemoResult {
   readonly data: { readonly temporary: boolean; readonly path: string }
 }
 
-const LISTENERS_MAX = 64
-
 /** Everything in one process, from the players to the wallet; answers what came of it once all of it has stopped. */
 export async function runDemo(options: GameOptions): Promise<DemoResult> {
   const resources = new Resources()
-  // All roles share one log, and whoever waits there listens to its closing: more than the ten that Node expects.
-  setMaxListeners(LISTENERS_MAX)
   return closing(resources, async () => {
     const stage = await setStage(options, resources)
     const game = createGame(stage, options)

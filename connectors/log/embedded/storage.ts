@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { hasCode, messageOf, OncewardError } from '../../../core/errors.ts'
 import type { KvOp, OrderedKv } from '../../../core/ports/ordered-kv.ts'
 import type { KeyRange } from './keys.ts'
@@ -18,6 +19,8 @@ export class Storage {
   constructor(kv: OrderedKv, tailBytesMax: number) {
     this.#kv = kv
     this.#tail = { bytesMax: tailBytesMax, bytes: 0, chunks: new Map() }
+    // Every reader that waits listens; Node would warn of a leak at the eleventh.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /** Aborts when the log closes: whatever waits listens to it. */
