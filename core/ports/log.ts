@@ -181,6 +181,8 @@ export interface Log {
   offsetAt(partition: TopicPartition, timestamp: number): Promise<number>
   /** The group's committed positions, aligned with the input; undefined where it has none. Stable: no pending transaction. */
   committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly (number | undefined)[]>
+  /** How many members the consumer group has now; 0 where there is no such group. */
+  members(group: string): Promise<number>
   producer(): Promise<Producer>
   /**
    * Opens a transactional id: on return no other producer with this id can commit any more, and every transaction it

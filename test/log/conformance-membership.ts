@@ -17,12 +17,14 @@ function sharing({ log, features }: Subject): void {
     const members = [new Member(log(), group, topic).start(), new Member(log(), group, topic).start()]
     await waitFor(() => expect(members.map((member) => member.owned.size)).toEqual([2, 2]), features)
     expect(new Set(members.flatMap((member) => [...member.owned])).size).toBe(4)
+    expect([await log().members(group), await log().members(unique('nobody'))]).toEqual([2, 0])
     const sent = [0, 1, 2, 3].flatMap((partition) => outs(topic, `p${partition}-`, 25, partition))
     await sendAll(log(), sent)
     await waitFor(() => expect(members.flatMap((member) => member.records)).toHaveLength(100), features)
     expect(members.flatMap((member) => member.texts).sort()).toEqual(sent.map((record) => String(record.value)).sort())
     for (const member of members) expect(member.records).toHaveLength(50)
     for (const member of members) await member.stop()
+    expect(await log().members(group)).toBe(0)
   })
 
   test('members join and leave under load: every record is handled once, none is lost', async () => {

@@ -79,6 +79,10 @@ export class FaultyLog implements Log {
     return committed === undefined ? found : found.map((offset, i) => committed(offset, at(partitions, i)))
   }
 
+  async members(group: string): Promise<number> {
+    return this.#alive().members(group)
+  }
+
   async producer(): Promise<Producer> {
     const producer = await this.#alive().producer()
     return {

@@ -39,6 +39,11 @@ export class Group {
     this.#logger = logger
   }
 
+  /** Seated members. */
+  get size(): number {
+    return this.#seats.size
+  }
+
   join(topics: ReadonlySet<string>): Seat {
     this.#joined += 1
     const seat: Seat = {

@@ -144,6 +144,11 @@ export class EmbeddedLog implements Log {
     return partitions.map((partition) => state.committed(group, partition))
   }
 
+  async members(group: string): Promise<number> {
+    this.#parts.storage.checkOpen()
+    return this.#groups.get(group)?.size ?? 0
+  }
+
   async producer(): Promise<Producer> {
     this.#parts.storage.checkOpen()
     return new EmbeddedProducer(this.#parts.journal)

@@ -193,3 +193,11 @@ export async function committedOffsets(
   })
   return partitions.map((p) => offsets.get(keyOf(p)))
 }
+
+/** Members of a classic consumer group, which is what our consumers and most others form. */
+export async function groupMembers(client: KafkaClient, group: string): Promise<number> {
+  const { groups } = await client.retrying(`look at the members of group ${group}`, async () =>
+    (await client.coordinator(group, GROUP)).describeGroups({ groupIds: [group] }),
+  )
+  return groups.find(({ groupId }) => groupId === group)?.members.length ?? 0
+}

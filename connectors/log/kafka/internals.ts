@@ -85,6 +85,9 @@ export interface KafkaBroker {
     groupAssignment: readonly { readonly memberId: string; readonly memberAssignment: Buffer }[]
   }): Promise<{ readonly memberAssignment: Buffer }>
   heartbeat(request: { groupId: string; memberId: string; groupGenerationId: number }): Promise<unknown>
+  describeGroups(request: { readonly groupIds: readonly string[] }): Promise<{
+    readonly groups: readonly { readonly groupId: string; readonly members: readonly unknown[] }[]
+  }>
   leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>
   offsetCommit(request: {
     groupId: string

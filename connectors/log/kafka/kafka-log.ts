@@ -2,7 +2,7 @@ import type { KafkaConfig } from 'kafkajs'
 import type { Clock } from '../../../core/clock.ts'
 import { type Logger, silentLogger } from '../../../core/ports/logger.ts'
 import type { Log } from '../../../core/ports/log.ts'
-import { bounds, committedOffsets, createTopics, listTopics, offsetAt, topicInfo } from './admin.ts'
+import { bounds, committedOffsets, createTopics, groupMembers, listTopics, offsetAt, topicInfo } from './admin.ts'
 import { KafkaClient } from './client.ts'
 import { createConsumer } from './consumer.ts'
 import { openProducer, openTransactionalProducer } from './producers.ts'
@@ -59,6 +59,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
     bounds: (partitions) => bounds(client, partitions),
     offsetAt: (partition, timestamp) => offsetAt(client, partition, timestamp),
     committed: (group, partitions) => committedOffsets(client, group, partitions),
+    members: (group) => groupMembers(client, group),
     producer: () => forked(client, openProducer),
     transactional: (transactionalId) => forked(client, (fork) => openTransactionalProducer(fork, transactionalId)),
     reader: (partition) => forked(client, (fork) => Promise.resolve(openReader(fork, partition))),
