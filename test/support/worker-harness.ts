@@ -207,7 +207,9 @@ export class RunningWorker {
   /** What was decided at each opening of a partition: ready, replay-tail or rebuild. */
   readonly decisions: string[] = []
   readonly reasons: string[] = []
+  readonly infos: string[] = []
   readonly warnings: string[] = []
+  readonly errors: string[] = []
   batches = 0
   failure: unknown
   /** False: the test expects this worker to fail. */
@@ -265,7 +267,8 @@ export class RunningWorker {
   }
 
   #logger(): Logger {
-    const keep = (fields: object, message: string): void => {
+    const info = (fields: object, message: string): void => {
+      this.infos.push(message)
       if ('decision' in fields) {
         this.decisions.push(String(fields.decision))
         this.reasons.push(message)
@@ -273,7 +276,8 @@ export class RunningWorker {
     }
     const warn = (fields: object, message: string): void =>
       void this.warnings.push('error' in fields ? `${message}: ${String(fields.error)}` : message)
-    return { ...silentLogger, info: keep, warn, child: () => this.#logger() }
+    const error = (_fields: object, message: string): void => void this.errors.push(message)
+    return { ...silentLogger, info, warn, error, child: () => this.#logger() }
   }
 }
 

@@ -1,0 +1,178 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../core/clock.ts'
+import { type ErrorCode, OncewardError } from '../../core/errors.ts'
+import { changelogTopic } from '../../core/topics.ts'
+import { isRecoverable } from '../../pipeline/task.ts'
+import { Disk } from '../support/disk.ts'
+import { commitUnknown, type LogFaults, unavailable } from '../support/faulty-log.ts'
+import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
+import { SHARED_RULES } from '../support/shared-rules.ts'
+import { APPLICATION, expectReference, Lab } from '../support/worker-harness.ts'
+
+let lab: Lab | undefined
+afterEach(async () => {
+  await lab?.close()
+  lab = undefined
+})
+
+const BETS = generatedBets(300, 17)
+
+/** Fails `times` times in a row, from the n-th call on. */
+function failing(times: number, error: () => OncewardError, from = 1): () => Promise<void> {
+  let calls = 0
+  return () => (++calls >= from && calls < from + times ? Promise.reject(error()) : Promise.resolve())
+}
+
+const PLACES: [name: string, faults: (fail: () => Promise<void>) => LogFaults][] = [
+  ['the commit', (fail) => ({ commit: (_id, _commit, apply) => fail().then(apply) })],
+  ['opening the partition', (fail) => ({ opening: () => fail() })],
+]
+
+describe.each(PLACES)('%s fails, in a row', (_place, faults) => {
+  test('8 times: it is survived, and nothing is lost or doubled', async () => {
+    const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+    const worker = here.start({ faults: faults(failing(8, unavailable)) })
+    await here.produce(BETS)
+    await here.caughtUp()
+    await expectReference(here, SHARED_RULES)
+    expect(worker.warnings).toHaveLength(8)
+  })
+
+  test('9 times: the worker gives up, and names the partition and the cause', async () => {
+    const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+    await here.produce(BETS)
+    const worker = here.start({ faults: faults(failing(9, unavailable)) })
+    const error = await worker.fails()
+    expect(error).toMatchObject({ code: 'ONCEWARD_E_GAVE_UP', cause: { code: 'ONCEWARD_E_LOG_UNAVAILABLE' } })
+    expect(String(error)).toMatch(/partition 0 failed 9 times in a row.*no broker answers/)
+    expect(worker.disk.openStores).toBe(0)
+  })
+
+  test('8 times, a success, 8 times: the success counts', async () => {
+    const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+    const twice = [failing(8, unavailable), failing(8, unavailable, 10)]
+    const worker = here.start({ faults: faults(async () => void (await Promise.all(twice.map((fail) => fail())))) })
+    await here.produce(BETS)
+    await here.caughtUp()
+    await expectReference(here, SHARED_RULES)
+    expect(worker.warnings.length).toBeGreaterThanOrEqual(8)
+  })
+
+  test('once, with what trying again cannot help: the worker ends at once, with that error', async () => {
+    const here = (lab = await Lab.open({ partitions: 2, rules: RULE_FILES }))
+    await here.produce(BETS)
+    const refused = (): OncewardError => new OncewardError('ONCEWARD_E_LOG_REFUSED', 'not allowed')
+    const worker = here.start({ faults: faults(failing(1, refused)) })
+    expect(await worker.fails()).toMatchObject({ code: 'ONCEWARD_E_LOG_REFUSED' })
+    expect(worker.warnings).toEqual([])
+    expect(worker.disk.openStores).toBe(0)
+  })
+})
+
+test('reading the changelog back is tried again', async () => {
+  const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+  const first = here.start()
+  await here.produce(BETS.slice(0, 150))
+  await here.caughtUp()
+  await first.stop()
+  await here.produce(BETS.slice(150))
+  const fail = failing(4, unavailable)
+  const second = here.start({
+    faults: { reading: ({ topic }) => (topic === changelogTopic(APPLICATION) ? fail() : Promise.resolve()) },
+  })
+  await here.caughtUp()
+  expect(second.warnings).toHaveLength(4)
+  await expectReference(here, SHARED_RULES)
+})
+
+test('a partition that fails does not hold up the others', async () => {
+  const here = (lab = await Lab.open({ partitions: 2, rules: RULE_FILES }))
+  let failures = 0
+  let finished = false
+  const worker = here.start({
+    faults: {
+      commit: (id, _commit, apply) => {
+        if (id !== `${APPLICATION}.0` || finished) return apply()
+        failures++
+        return Promise.reject(commitUnknown())
+      },
+    },
+  })
+  await here.produce(BETS)
+  await here.until('the other is done', async () => {
+    const inputs = [0, 1].map((partition) => ({ topic: here.topics.events, partition }))
+    const [, committed] = await here.log.committed(APPLICATION, inputs)
+    const [, bounds] = await here.log.bounds(inputs)
+    return committed === bounds?.end && failures > 1
+  })
+  finished = true
+  await here.caughtUp()
+  await expectReference(here, SHARED_RULES)
+  expect(worker.failure).toBeUndefined()
+})
+
+describe('stop returns soon', () => {
+  /** With the machine's own clock: a back-off here lasts seconds. */
+  async function stopsSoon(faults: LogFaults, at: (warnings: readonly string[]) => boolean, disk = new Disk()) {
+    const here = lab
+    if (here === undefined) throw new Error('no lab')
+    const worker = here.start({ faults, disk, clock: systemClock })
+    await here.until('it is there', () => at(worker.warnings))
+    const before = systemClock.monotonic()
+    await worker.stop()
+    expect(worker.failure).toBeUndefined()
+    expect(systemClock.monotonic() - before).toBeLessThan(2_000)
+    expect(disk.openStores).toBe(0)
+  }
+
+  test('while it backs off', async () => {
+    lab = await Lab.open({ partitions: 1, rules: RULE_FILES })
+    await lab.produce(BETS)
+    const faults: LogFaults = { commit: () => Promise.reject(unavailable()) }
+    await stopsSoon(faults, (warnings) => warnings.length >= 5)
+  })
+
+  test('while it backs off before the partition was ever opened', async () => {
+    lab = await Lab.open({ partitions: 1, rules: RULE_FILES })
+    await stopsSoon({ opening: () => Promise.reject(unavailable()) }, (warnings) => warnings.length >= 5)
+  })
+
+  test('while a state is rebuilt', async () => {
+    const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+    const first = here.start()
+    await here.produce(BETS)
+    await here.caughtUp()
+    await first.stop()
+    const disk = new Disk()
+    let reads = 0
+    // A changelog without end: each read goes on for as long as it is asked.
+    const faults: LogFaults = {
+      bounds: (bounds, { topic }) => (topic === changelogTopic(APPLICATION) ? { ...bounds, end: 1e12 } : bounds),
+      reading: async ({ topic }) => {
+        if (topic !== changelogTopic(APPLICATION)) return
+        reads++
+        await systemClock.sleep(5)
+      },
+    }
+    await stopsSoon(faults, () => reads > 0, disk)
+  })
+
+  test('while it waits for rules', async () => {
+    lab = await Lab.open({ partitions: 1 })
+    await stopsSoon({}, (warnings) => warnings.some((text) => text.includes('no rules are published')))
+  })
+})
+
+test.each<[ErrorCode, boolean]>([
+  ['ONCEWARD_E_LOG_UNAVAILABLE', true],
+  ['ONCEWARD_E_LOG_COMMIT_UNKNOWN', true],
+  ['ONCEWARD_E_LOG_FENCED', true],
+  ['ONCEWARD_E_STATE_LOCKED', true],
+  ['ONCEWARD_E_LOG_REFUSED', false],
+  ['ONCEWARD_E_LOG_CLOSED', false],
+  ['ONCEWARD_E_STATE_UNUSABLE', false],
+  ['ONCEWARD_E_STATE_INPUT_LOST', false],
+])('after %s a fresh task may help: %s', (code, may) => {
+  expect(isRecoverable(new OncewardError(code, 'x'))).toBe(may)
+  expect(isRecoverable(new Error('x'))).toBe(false)
+})
