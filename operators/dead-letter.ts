@@ -1,4 +1,5 @@
 import type { DlqReason, DlqRecord } from '../core/model/dlq.ts'
+import type { LogRecord } from '../core/ports/log.ts'
 import type { Emitted, Source } from './operator.ts'
 
 export interface Rejection {
@@ -13,6 +14,14 @@ export interface RejectedInput {
   /** null: it did not come from the log. */
   readonly source: Source | null
   readonly ingestTs: number
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** What is set aside, where it came from the log. */
+export function inputOf(record: LogRecord): RejectedInput {
+  const { topic, partition, offset, value, timestamp } = record
+  return { raw: value ?? NOTHING, source: { topic, partition, offset }, ingestTs: timestamp }
 }
 
 /** Largest `raw` that is kept whole, in bytes; with JSON's escapes it still fits Kafka's default record of 1 MiB. */

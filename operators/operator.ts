@@ -2,6 +2,7 @@ import type { DlqRecord } from '../core/model/dlq.ts'
 import type { PlayerEvent } from '../core/model/event.ts'
 import type { RewardTask } from '../core/model/reward.ts'
 import type { ScoreRecord } from '../core/model/score.ts'
+import type { LogRecord } from '../core/ports/log.ts'
 import type { CompiledRule, Points, RuleSet } from '../rules/compiled.ts'
 import type { StagedState } from '../state/staged-state.ts'
 import type { Account } from '../state/stores.ts'
@@ -72,10 +73,10 @@ export interface Source {
 
 /** A valid event as it arrived. */
 export interface Arrival {
+  readonly kind: 'event'
   readonly event: PlayerEvent
-  readonly ingestTs: number
-  readonly source: Source
-  readonly raw: Buffer
+  /** The record that brought it: its timestamp is the ingest time. */
+  readonly record: LogRecord
   readonly idHash: string
   /** The event in the lane that scores at once. */
   readonly eager: Turn

@@ -1,5 +1,5 @@
 import { HELD, heldKey } from '../state/stores.ts'
-import { deadLetter } from './dead-letter.ts'
+import { deadLetter, inputOf } from './dead-letter.ts'
 import type { Arrival, BatchContext, Operator, Turn } from './operator.ts'
 
 /**
@@ -58,7 +58,7 @@ function rejectLate(arrival: Arrival, batch: BatchContext): void {
         eventId: event.eventId,
         userId: event.userId,
       },
-      arrival,
+      inputOf(arrival.record),
     ),
   )
 }

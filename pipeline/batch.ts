@@ -1,5 +1,5 @@
 import type { LogRecord } from '../core/ports/log.ts'
-import { deadLetter } from '../operators/dead-letter.ts'
+import { deadLetter, inputOf } from '../operators/dead-letter.ts'
 import { EventTime } from '../operators/event-time.ts'
 import { type BatchContext, type BatchOutput, emptyOutput, type Turn } from '../operators/operator.ts'
 import type { RuleSet } from '../rules/compiled.ts'
@@ -45,7 +45,7 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   const context: BatchContext = { state, time, rules: batch.rules, output: emptyOutput(), waiting, joined: [] }
   const line = topology.line.bind(context)
   state.ask(META, TASK_META_KEY)
-  for (const input of inputs) if (input.kind === 'event') line.ask(input.arrival)
+  for (const input of inputs) if (input.kind === 'event') line.ask(input)
   line.askWaiting()
   const expiry = batch.expireSeen && batch.watermark !== undefined ? await state.expireSeen(batch.watermark) : undefined
   // 3. one read for all of it
@@ -54,7 +54,7 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   for (const input of inputs) {
     if (input.kind === 'event') {
       context.output.counts.events++
-      line.process(input.arrival)
+      line.process(input)
     } else if (input.kind === 'tick') time.advance(input.ts)
     else reject(input, context.output)
   }
@@ -73,7 +73,7 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
 function reachableTime(batch: BatchInput, inputs: readonly Input[]): EventTime {
   const time = new EventTime(batch.reorderWindowMs, batch.watermark)
   for (const input of inputs) {
-    if (input.kind === 'event') time.advance(input.arrival.event.ts)
+    if (input.kind === 'event') time.advance(input.event.ts)
     else if (input.kind === 'tick') time.advance(input.ts)
   }
   return time
@@ -99,5 +99,5 @@ function heldTurn(key: string, { data, ingestTs }: HeldEvent): Turn {
 function reject(input: Input & { kind: 'rejected' }, output: BatchOutput): void {
   output.counts.events++
   output.counts[input.reason]++
-  output.dlq.push(deadLetter(input, input))
+  output.dlq.push(deadLetter(input, inputOf(input.record)))
 }

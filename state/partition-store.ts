@@ -49,7 +49,7 @@ export class PartitionStore {
   async apply(records: readonly LogRecord[]): Promise<void> {
     const last = new Map<string, LogRecord>()
     for (const record of records) {
-      assert(record.key !== null, `a changelog record has a key: offset ${record.offset}`)
+      assert(record.key !== null, 'a changelog record has a key')
       last.set(record.key.toString('latin1'), record)
     }
     const ops: KvOp[] = []

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { assert } from '../core/assert.ts'
+import { assert, InvariantError } from '../core/assert.ts'
 import { HOUR_MS } from '../core/durations.ts'
 import { SEEN_CHUNK_PREFIX, SEEN_PREFIX } from './stores.ts'
 
@@ -58,7 +58,8 @@ export function encodeSeenChunk(hour: number, entries: readonly SeenEntry[]): Bu
   let at = 0
   for (const { hash, ts } of entries) {
     const within = ts - hour * HOUR_MS
-    assert(within >= 0 && within < HOUR_MS, `a remembered id lies in its segment's hour: ${ts} in ${hour}`)
+    if (within < 0 || within >= HOUR_MS)
+      throw new InvariantError(`a remembered id lies in its segment's hour: ${ts} in ${hour}`)
     bytes.write(hash, at, HASH_BYTES, 'latin1')
     bytes.writeUInt32BE(within, at + HASH_BYTES)
     at += ENTRY_BYTES

@@ -1,4 +1,4 @@
-import { assert } from '../core/assert.ts'
+import { assert, InvariantError } from '../core/assert.ts'
 import { DAY_MS } from '../core/durations.ts'
 import type { KvOp, OrderedKv } from '../core/ports/ordered-kv.ts'
 import {
@@ -220,10 +220,10 @@ export class StagedState {
 
   #entry<V>(store: Store<V>, key: string): Entry {
     const entry = this.#young.get(store.prefix + key)
-    assert(
-      entry !== undefined && entry.batch === this.#batch,
-      `${store.name} "${key}" is read but the batch did not ask for it`,
-    )
+    // Not `assert`: its message would be built for every read.
+    if (entry === undefined || entry.batch !== this.#batch) {
+      throw new InvariantError(`${store.name} "${key}" is read but the batch did not ask for it`)
+    }
     return entry
   }
 
