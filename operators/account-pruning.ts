@@ -1,5 +1,6 @@
 import { HOUR_MS } from '../core/durations.ts'
 import { localMs } from '../rules/calendar.ts'
+import type { BatchContext, Scoring } from './operator.ts'
 
 /** No zone sets its clock back further than this at one time. */
 const CLOCK_CHANGE_MAX_MS = 3 * HOUR_MS
@@ -11,4 +12,15 @@ const CLOCK_CHANGE_MAX_MS = 3 * HOUR_MS
 export function earliestLocal(zone: string, horizon: number): number {
   if (horizon === Number.NEGATIVE_INFINITY) return horizon
   return Math.min(localMs(zone, horizon), localMs(zone, horizon + CLOCK_CHANGE_MAX_MS) - CLOCK_CHANGE_MAX_MS)
+}
+
+/**
+ * No event that is still to be scored under the rule is older than this instant. The strict lane goes by event time, so
+ * there it is the event itself. At once, it is the horizon; but held events are released only at the end of the batch,
+ * and with another version of the rule they may fall into the same account: while any waits, nothing younger is forgotten.
+ */
+export function oldestUnscored({ rule, event }: Scoring, { time, waiting, joined }: BatchContext): number {
+  if (rule.ordering === 'strict') return Math.min(event.ts, time.horizon)
+  if (waiting.length === 0 && joined.length === 0) return time.horizon
+  return Math.min(time.horizonBefore, waiting[0]?.event.ts ?? Number.POSITIVE_INFINITY)
 }

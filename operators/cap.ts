@@ -3,7 +3,7 @@ import { DAY_MS, HOUR_MS, MINUTE_MS } from '../core/durations.ts'
 import { localMs } from '../rules/calendar.ts'
 import type { Caps } from '../rules/compiled.ts'
 import { ACCOUNTS, type Account } from '../state/stores.ts'
-import { earliestLocal } from './account-pruning.ts'
+import { earliestLocal, oldestUnscored } from './account-pruning.ts'
 import type { Operator, Scoring } from './operator.ts'
 
 /**
@@ -23,8 +23,7 @@ export function createCap(): Operator<Scoring, Scoring> {
       const cut = applyCaps(account, rule.caps, rawPoints, local)
       if (cut.points > 0) {
         record(account, rule.caps, cut.points, local)
-        // The strict lane runs behind the horizon, in event-time order: there the event itself is the bound.
-        prune(account, earliestLocal(rule.timeZone, Math.min(event.ts, batch.time.horizon)))
+        prune(account, earliestLocal(rule.timeZone, oldestUnscored(scoring, batch)))
       }
       scoring.account = account
       scoring.rawPoints = rawPoints

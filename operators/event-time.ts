@@ -7,11 +7,14 @@ export const REORDER_WINDOW_MS = 60_000
 /** A partition's event time: the greatest event time seen so far, and what follows from it. Time is data. */
 export class EventTime {
   readonly windowMs: number
+  /** The horizon as the batch began: every held event below it was released by a former batch. */
+  readonly horizonBefore: number
   #watermark: number | undefined
 
   constructor(windowMs: number, watermark: number | undefined) {
     this.windowMs = windowMs
     this.#watermark = watermark
+    this.horizonBefore = this.horizon
   }
 
   get watermark(): number | undefined {

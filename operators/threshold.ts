@@ -1,6 +1,8 @@
 import { assert } from '../core/assert.ts'
 import { periodOf } from '../rules/calendar.ts'
+import type { Reset } from '../rules/compiled.ts'
 import { ACCOUNTS, type Account } from '../state/stores.ts'
+import { earliestLocal, oldestUnscored } from './account-pruning.ts'
 import type { Operator, Scoring } from './operator.ts'
 
 /**
@@ -22,9 +24,8 @@ export function createThreshold(): Operator<Scoring, Scoring> {
       scoring.progress = progress
       if (points > 0) {
         setProgress(account, period, progress)
-        if (reset !== 'never') {
-          forgetBefore(account, periodOf(reset, rule.timeZone, Math.min(event.ts, batch.time.horizon)))
-        }
+        if (account.progress.length > 2)
+          forgetBefore(account, earliestLocal(rule.timeZone, oldestUnscored(scoring, batch)))
         batch.state.put(ACCOUNTS, scoring.accountKey, account)
         if (rule.trigger !== undefined) scoring.crossed = crossedBy(rule.trigger.thresholds, before, progress)
       }
@@ -53,12 +54,24 @@ function setProgress(account: Account, period: string, points: number): void {
   else account.progress[index + 1] = points
 }
 
-/** Periods of one kind sort as texts, so whatever sorts before the oldest period still open is closed. */
-function forgetBefore(account: Account, oldest: string): void {
+/**
+ * Forgets the periods that ended before local time `earliest`. Periods of one kind sort as texts; a version that resets
+ * in another way leaves periods of another kind behind, and each is compared with its own.
+ */
+function forgetBefore(account: Account, earliest: number): void {
+  if (earliest === Number.NEGATIVE_INFINITY) return
   const kept: (string | number)[] = []
   for (let i = 0; i < account.progress.length; i += 2) {
     const period = String(account.progress[i])
-    if (period >= oldest) kept.push(period, Number(account.progress[i + 1]))
+    // A local time is written as the instant at which UTC shows the same digits.
+    if (period >= periodOf(resetOf(period), 'UTC', earliest)) kept.push(period, Number(account.progress[i + 1]))
   }
   account.progress = kept
+}
+
+/** The kind of a period that periodOf has named: `all`, `2025-W45`, `2025-11` or `2025-11-03`. */
+function resetOf(period: string): Reset {
+  if (period === 'all') return 'never'
+  if (period.includes('W')) return 'weekly'
+  return period.length === '2025-11'.length ? 'monthly' : 'daily'
 }

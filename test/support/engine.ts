@@ -56,8 +56,8 @@ export class TestEngine {
   #offset = 0
   #watermark: number | undefined
 
-  constructor(rules: readonly CompiledRule[]) {
-    this.#rules = testRules(rules)
+  constructor(rules: readonly CompiledRule[] | RuleSet) {
+    this.#rules = 'versions' in rules ? rules : testRules(rules)
   }
 
   /** Forgets everything that is not in the store, as a restart does. */
