@@ -125,28 +125,14 @@ export function localMs(zone: string, ts: number): number {
 /**
  * The instant at which `zone` shows the local time `local`. A time that comes twice (clocks set back) is the first; one
  * that never comes (clocks set forward) is as far after the change as it would have been without it. This is what
- * Temporal and RFC 5545 call compatible.
+ * Temporal and RFC 5545 call compatible. For a midnight that is skipped it is the change itself, so the first instant of
+ * the day: in no zone since 1990 did the clocks jump from before midnight to after it.
  */
 export function instantOf(zone: string, local: number): number {
   const before = local - zoneOffsetMs(zone, local - DAY_MS)
   const after = local - zoneOffsetMs(zone, local + DAY_MS)
   const fits = [before, after].filter((instant) => localMs(zone, instant) === local)
   return fits.length === 0 ? before : Math.min(...fits)
-}
-
-/** The first instant of the calendar day that begins at the local midnight `local`, also where midnight is skipped. */
-export function startOfDay(zone: string, local: number): number {
-  const instant = instantOf(zone, local)
-  if (localMs(zone, instant) === local) return instant
-  // Midnight lies in a gap: the day begins when the clocks jump, which is the first instant that shows midnight or later.
-  let low = instant - DAY_MS
-  let high = instant
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2)
-    if (localMs(zone, middle) >= local) high = middle
-    else low = middle
-  }
-  return high
 }
 
 const PERIODS_CACHED_MAX = 4096

@@ -1,5 +1,5 @@
 import { DAY_MS } from '../core/durations.ts'
-import { instantOf, startOfDay } from './calendar.ts'
+import { instantOf } from './calendar.ts'
 
 /** The instants that a date stands for: a whole day, or one millisecond for a date with a time. */
 export interface DateRange {
@@ -25,7 +25,7 @@ export function readDate(text: string, zone: string): DateReading {
   if (date !== null) {
     const local = localDate(date)
     if (local === undefined) return noSuchDay(text)
-    return { ok: true, range: { from: startOfDay(zone, local), until: startOfDay(zone, local + DAY_MS) } }
+    return { ok: true, range: { from: instantOf(zone, local), until: instantOf(zone, local + DAY_MS) } }
   }
   const match = DATE_TIME.exec(text)
   if (match === null) return { ok: false, message: `"${shorten(text)}" is not a date`, hint: FORMS }

@@ -47,6 +47,8 @@ class Parser {
   readonly #depths = new WeakMap<Expression, number>()
   /** Those in parentheses: a number may follow them, `(a + b) 3`. */
   readonly #grouped = new WeakSet<Expression>()
+  /** How many + and - stand before it. */
+  readonly #signs = new WeakMap<Expression, number>()
 
   constructor(text: string) {
     this.#tokens = new TokenCursor(text)
@@ -163,12 +165,12 @@ class Parser {
   /** mathjs' exception: `[-]number / number` before a name or a parenthesis is a fraction. */
   #fraction(): Expression {
     let node = this.#unary()
-    // A number in parentheses is no longer a number to mathjs here.
-    const isNumber = (candidate: Expression): boolean =>
-      !this.#grouped.has(candidate) &&
-      (candidate.kind === 'number' || (candidate.kind === 'negate' && isNumber(candidate.operand)))
     let last = node
-    while (isNumber(last) && isSymbol(this.#tokens.peek(), '/') && this.#tokens.peek(1).kind === 'number') {
+    while (
+      this.#isNumberAsWritten(last) &&
+      isSymbol(this.#tokens.peek(), '/') &&
+      this.#tokens.peek(1).kind === 'number'
+    ) {
       const after = this.#tokens.peek(2)
       if (!isSymbol(after, '(') && !isPlainName(after)) break
       this.#tokens.skip()
@@ -183,10 +185,16 @@ class Parser {
     if (this.#tokens.accept('-')) {
       return this.#nested(token, () => {
         const operand = this.#unary()
-        return this.#made({ kind: 'negate', operand, start: token.start, end: operand.end })
+        const node = this.#made({ kind: 'negate', operand, start: token.start, end: operand.end })
+        this.#signs.set(node, this.#signsOf(operand) + 1)
+        return node
       })
     }
-    if (this.#tokens.accept('+')) return this.#nested(token, () => this.#unary())
+    if (this.#tokens.accept('+')) {
+      const operand = this.#nested(token, () => this.#unary())
+      this.#signs.set(operand, this.#signsOf(operand) + 1)
+      return operand
+    }
     if (this.#tokens.accept('!')) {
       return this.#nested(token, () => {
         const operand = this.#unary()
@@ -324,6 +332,17 @@ class Parser {
   /** Where mathjs multiplies without a sign: before a name or (, and before a number after a name or ). */
   #beginsFactor(token: Token, last: Expression): boolean {
     if (isPlainName(token) || isSymbol(token, '(')) return true
-    return token.kind === 'number' && (last.kind === 'field' || last.kind === 'call' || this.#grouped.has(last))
+    if (token.kind !== 'number' || this.#signsOf(last) > 0) return false
+    return last.kind === 'field' || last.kind === 'call' || this.#grouped.has(last)
+  }
+
+  /** To mathjs a number with two signs, or in parentheses, is no longer a plain number. */
+  #isNumberAsWritten(node: Expression): boolean {
+    if (this.#grouped.has(node) || this.#signsOf(node) > 1) return false
+    return node.kind === 'negate' ? this.#isNumberAsWritten(node.operand) : node.kind === 'number'
+  }
+
+  #signsOf(node: Expression): number {
+    return this.#signs.get(node) ?? 0
   }
 }

@@ -39,6 +39,15 @@ describe('expressions', () => {
       '1/2 payload.win',
       '1/2(3)',
       '1/2/3 payload.win',
+      '(1)/2 payload.win',
+      '--1/2 payload.win',
+      '+1/2 payload.win',
+      '-+1/2 payload.win',
+      '++1/2 payload.win',
+      '+payload.win 3',
+      '+(1) 3',
+      '-(1) 3',
+      '-1 payload.win',
     ]) {
       const refused = faultsOf(text, 'number').length > 0
       expect([text, refused]).toEqual([text, realValue(text) === undefined])

@@ -102,6 +102,7 @@ export const arithmeticTexts: fc.Arbitrary<string> = fc.letrec<{ sum: string }>(
       fc.tuple(sum, fc.integer({ min: 0, max: 9 })).map(([a, b]) => `(${a}) ${b}`),
       sum.map((a) => `(${a})`),
       sum.map((a) => `-${a}`),
+      sum.map((a) => `+${a}`),
       fc.tuple(fc.constantFrom('abs', 'floor', 'ceil', 'round'), sum).map(([f, a]) => `${f}(${a})`),
       fc.tuple(fc.constantFrom('min', 'max'), sum, sum).map(([f, a, b]) => `${f}(${a}, ${b})`),
     ),
