@@ -17,14 +17,9 @@ export function topicNames(prefix = ''): Topics {
   }
 }
 
-/** The compacted topic that mirrors the keyed state of `application`. */
+/** The compacted topic that mirrors the state of `application`. */
 export function changelogTopic(application: string): string {
   return `${application}.changelog`
-}
-
-/** The topic that mirrors the remembered event ids of `application`, kept for the dedupe window. */
-export function seenTopic(application: string): string {
-  return `${application}.seen`
 }
 
 /** Header of a record on the events topic that is no event but moves the watermark: its value is the event time in ms. */
