@@ -29,7 +29,7 @@ export interface ReaderOptions {
 export function createRecordReader({ normalize }: ReaderOptions): RecordReader {
   return (record, rules) => {
     const tick = record.headers?.[TICK_HEADER]
-    if (tick !== undefined) return { kind: 'tick', ts: Number(tick.toString()) }
+    if (tick !== undefined) return readTick(tick.toString(), record)
     const normalized = normalize(record.value)
     if (normalized.kind === 'rejected') {
       const { detail, eventId, userId } = normalized
@@ -53,3 +53,18 @@ export function createRecordReader({ normalize }: ReaderOptions): RecordReader {
 }
 
 const NO_SCORINGS: readonly Scoring[] = []
+
+/** A tick comes from outside as events do: one that is no time, or runs ahead of its writing, must not move event time. */
+function readTick(text: string, record: LogRecord): Input {
+  const rejected = { kind: 'rejected', eventId: undefined, userId: undefined, record } as const
+  const ts = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(ts)) {
+    const detail = `the header ${TICK_HEADER} holds ${JSON.stringify(text)}, which is no time in milliseconds since the epoch`
+    return { ...rejected, reason: 'schema', detail }
+  }
+  if (ts > record.timestamp + FUTURE_MS_MAX) {
+    const detail = `the tick to ${ts} is more than 5 minutes ahead of its ingest time ${record.timestamp}; check the writer's clock`
+    return { ...rejected, reason: 'future', detail }
+  }
+  return { kind: 'tick', ts }
+}
