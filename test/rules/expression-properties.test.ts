@@ -123,7 +123,7 @@ function nest(around: string, inner: string, levels: number): string {
   return levels === 0 ? inner : around.replace('$', () => nest(around, inner, levels - 1))
 }
 
-/** What mathjs gives, or undefined where it refuses, leaves the real numbers, or divides by zero on the way. */
+/** What mathjs gives, or undefined where it refuses, leaves the real numbers, or computes a doubtful remainder on the way. */
 function realValue(text: string): number | undefined {
   try {
     const node = math.parse(text)
@@ -132,7 +132,7 @@ function realValue(text: string): number | undefined {
     node.traverse((part) => {
       if (!('fn' in part) && part.type !== 'ParenthesisNode') return
       const value: unknown = part.evaluate(scope)
-      if (typeof value !== 'number' || !Number.isFinite(value) || Math.abs(value) > 1e12 || divides(part, scope))
+      if (typeof value !== 'number' || !Number.isFinite(value) || Math.abs(value) > 1e12 || doubtful(part, scope))
         real = false
     })
     const value: unknown = node.evaluate(scope)
@@ -142,10 +142,13 @@ function realValue(text: string): number | undefined {
   }
 }
 
-/** mathjs answers x % 0 with x; Onceward refuses to divide by zero in any form. */
-function divides(
+/** A remainder of nothing, of a multiple (Onceward leaves exactly 0), or of so much that only rounding is left of it. */
+function doubtful(
   part: { type: string; op?: string; args?: { evaluate(scope: object): unknown }[] },
   scope: object,
 ): boolean {
-  return part.type === 'OperatorNode' && part.op === '%' && part.args?.[1]?.evaluate(scope) === 0
+  if (part.type !== 'OperatorNode' || part.op !== '%') return false
+  const [x, y] = part.args?.map((arg) => Number(arg.evaluate(scope))) ?? []
+  const quotient = (x ?? 0) / (y ?? 0)
+  return !(Math.abs(quotient) < 1e6) || Math.abs(quotient - Math.round(quotient)) < 1e-9
 }
