@@ -3,6 +3,7 @@ import { demo } from './commands/demo.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
+import { replay } from './commands/replay.ts'
 import { run } from './commands/run.ts'
 import { sink } from './commands/sink.ts'
 import { tail } from './commands/tail.ts'
@@ -10,4 +11,4 @@ import { topicsCreate } from './commands/topics-create.ts'
 import { worker } from './commands/worker.ts'
 
 /** Every command there is, in the order of the help page. A new one is added here and nowhere else. */
-export const COMMANDS: readonly Command[] = [demo, run, topicsCreate, ingest, worker, sink, lag, tail, partner]
+export const COMMANDS: readonly Command[] = [demo, run, topicsCreate, ingest, worker, sink, replay, lag, tail, partner]

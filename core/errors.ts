@@ -54,6 +54,9 @@ export const ERROR_KINDS = {
   ONCEWARD_E_TASK_MALFORMED: { blame: 'external', retry: false },
   ONCEWARD_E_WALLET_UNAVAILABLE: { blame: 'external', retry: true },
   ONCEWARD_E_WALLET_REFUSED: { blame: 'external', retry: false },
+  // replay
+  ONCEWARD_E_REPLAY_REFUSED: { blame: 'user', retry: false },
+  ONCEWARD_E_REPLAY_GAP: { blame: 'user', retry: false },
   // anything else
   ONCEWARD_E_GAVE_UP: { blame: 'external', retry: false },
   ONCEWARD_E_INTERNAL: { blame: 'internal', retry: false },
