@@ -60,8 +60,9 @@ export class RuleFeed {
 
   async close(): Promise<void> {
     this.#stop.abort()
-    await this.#following
+    // The reader first: a read that a broker does not answer must not hold up a stop.
     await this.#reader?.close()
+    await this.#following
   }
 
   async #followLoop(): Promise<void> {

@@ -211,6 +211,11 @@ export class PartitionTask {
     }
   }
 
+  /** Cuts off a batch under way, whatever its commit comes to: `process` then rejects. `close` is still to be called. */
+  async abandon(): Promise<void> {
+    await this.#producer.close()
+  }
+
   async #readHeldSince(): Promise<void> {
     const key = await this.#state.firstHeld()
     this.#heldSince = key === undefined ? undefined : parseHeldKey(key).ts

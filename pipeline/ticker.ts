@@ -31,14 +31,21 @@ const LOOK_EVERY_MS = 500
  */
 export async function runTicker(options: TickerOptions): Promise<void> {
   const { clock, signal, log, logger } = options
+  const stopped = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
   let producer: Producer | undefined
+  const send = async (ticks: readonly OutRecord[]): Promise<void> => {
+    producer ??= await log.producer()
+    await producer.send(ticks)
+  }
   while (!signal.aborted) {
     await clock.sleep(Math.min(LOOK_EVERY_MS, options.tickAfterMs), signal)
     const ticks = signal.aborted ? [] : dueTicks(options)
     if (ticks.length === 0) continue
     try {
-      producer ??= await log.producer()
-      await producer.send(ticks)
+      // A stop does not wait for a broker: whether such a tick is written makes no difference.
+      await Promise.race([send(ticks), stopped])
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'cannot write a tick; held events wait for the next try')
     }

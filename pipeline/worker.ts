@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { HOUR_MS } from '../core/durations.ts'
 import { messageOf, OncewardError } from '../core/errors.ts'
 import type { HealthReport } from '../core/ports/health.ts'
-import type { GroupConsumer, GroupControl, GroupHandler, Log, RecordBatch, TopicPartition } from '../core/ports/log.ts'
+import type { GroupConsumer, GroupHandler, Log, TopicPartition } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
 import type { Metrics } from '../core/ports/metrics.ts'
 import type { OrderedKv } from '../core/ports/ordered-kv.ts'
@@ -10,8 +10,9 @@ import { changelogTopic, type Topics } from '../core/topics.ts'
 import type { Normalized } from '../operators/normalize.ts'
 import type { BatchCounts } from '../operators/operator.ts'
 import type { OutputPartitions } from './outputs.ts'
+import { PartitionSlot } from './partition-slot.ts'
 import { RuleFeed } from './rule-feed.ts'
-import { isRecoverable, PartitionTask, type TaskOptions } from './task.ts'
+import { PartitionTask, type TaskOptions } from './task.ts'
 import { runTicker } from './ticker.ts'
 import { createTopology } from './topology.ts'
 import { outputPartitions, prepareWorkerTopics } from './worker-topics.ts'
@@ -35,35 +36,21 @@ export interface WorkerOptions {
   /** How long a partition with held events may be silent before a tick moves its time, ms of wall clock. */
   readonly tickAfterMs: number
   readonly sessionTimeoutMs?: number
+  /** How long a failed partition waits before it is tried again, ms; default 30,000. */
+  readonly failedRetryMs?: number
   readonly batchBytesMax?: number
   readonly replicationFactor?: number
   /** Told of every batch once it is committed. */
   readonly onBatch?: (partition: number, position: number, counts: BatchCounts) => void
 }
 
-/** Times a partition's task is opened again after failures in a row, before the worker gives up. */
-const FAILURES_MAX = 8
-const BACKOFF_MS_MAX = 5_000
-/** A fenced task waits this long: either the group takes the partition away meanwhile, or it is still ours to take back. */
-const FENCED_WAIT_MS = 1_000
-const HEARTBEAT_EVERY_MS = 1_000
+/** How long a stop waits for batches under way: with leaving the group (2 s at most), under the 5 s of a hand-over. */
+const STOP_GRACE_MS = 2_000
 /** Kafka's default of delete.retention.ms, where the broker does not tell. */
 const DELETE_RETENTION_MS_DEFAULT = 24 * HOUR_MS
 
 /** What all tasks of a worker share. */
 type CommonTaskOptions = Omit<TaskOptions, 'partition' | 'openStore' | 'cancelled'>
-
-/** One partition that the group has given to this worker. */
-interface Slot {
-  readonly partition: number
-  task: PartitionTask | undefined
-  /** The batch or the opening under way: the hand-over waits for it. */
-  busy: Promise<unknown>
-  lost: boolean
-  failures: number
-  /** Monotonic ms of the last batch. */
-  lastBatchAt: number
-}
 
 /**
  * A worker: one member of the application's group, one task for each partition it is given. Any number of workers share
@@ -72,16 +59,23 @@ interface Slot {
 export class Worker {
   readonly #options: WorkerOptions
   readonly #feed: RuleFeed
-  readonly #slots = new Map<number, Slot>()
+  readonly #slots = new Map<number, PartitionSlot>()
   readonly #stopping = new AbortController()
   #consumer: GroupConsumer | undefined
   #taskOptions: CommonTaskOptions | undefined
   #assigned = false
+  /** Rejects where no partition works any more. */
+  readonly #failed: Promise<never>
+  #fail: (error: unknown) => void = () => undefined
 
   constructor(options: WorkerOptions) {
     this.#options = options
     const { log, logger, clock, topics } = options
     this.#feed = new RuleFeed({ log, topic: topics.control, logger, clock })
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = reject
+    })
+    this.#failed.catch(() => undefined)
   }
 
   /** Works until `stop`; rejects with an OncewardError where it cannot go on. */
@@ -102,33 +96,50 @@ export class Worker {
       })
       const ticker = runTicker({ ...this.#options, slots: () => this.#slots.values(), signal: this.#stopping.signal })
       try {
-        await this.#consumer.run(this.#handler())
+        await Promise.race([this.#consumer.run(this.#handler()), this.#failed])
       } finally {
         this.#stopping.abort()
         await ticker
       }
     } finally {
-      this.#stopping.abort()
+      await this.stop()
       await Promise.all([...this.#slots.values()].map((slot) => this.#release(slot)))
       await this.#feed.close()
     }
   }
 
-  /** Finishes the batches under way, closes the stores, leaves the group. `run` then resolves. */
+  /**
+   * Finishes the batches under way, closes the stores, leaves the group. `run` then resolves. What the log does not
+   * answer within the grace is cut off, for a stop must not wait for a broker.
+   */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    for (const slot of this.#slots.values()) slot.lost = true
+    for (const slot of this.#slots.values()) slot.lose()
+    const stopped = new AbortController()
+    const cutOff = this.#cutOffAfterGrace(stopped.signal)
     await this.#consumer?.stop()
+    stopped.abort()
+    await cutOff
+  }
+
+  async #cutOffAfterGrace(stopped: AbortSignal): Promise<void> {
+    await this.#options.clock.sleep(STOP_GRACE_MS, stopped)
+    if (stopped.aborted) return
+    this.#options.logger.warn({}, 'the log does not answer; stopping without what it was last asked to do')
+    await Promise.all([...this.#slots.values()].map((slot) => slot.abandon()))
   }
 
   health(): HealthReport {
-    const opening = [...this.#slots.values()].filter(({ task }) => task === undefined)
+    const slots = [...this.#slots.values()]
+    const failed = slots.filter(({ failure }) => failure !== undefined)
+    const opening = slots.filter(({ task, failure }) => task === undefined && failure === undefined)
     return {
       alive: true,
-      ready: this.#assigned && opening.length === 0 && !this.#stopping.signal.aborted,
+      ready: this.#assigned && opening.length + failed.length === 0 && !this.#stopping.signal.aborted,
       reasons: [
         ...(this.#assigned ? [] : ['the group has not given this worker its partitions yet']),
         ...opening.map(({ partition }) => `partition ${partition} is recovering`),
+        ...failed.map(({ partition, failure }) => `partition ${partition} has failed: ${messageOf(failure)}`),
         ...(this.#stopping.signal.aborted ? ['the worker is stopping'] : []),
       ],
     }
@@ -178,32 +189,35 @@ export class Worker {
         await Promise.all(lost.map(({ partition }) => this.#lose(partition)))
         await Promise.all(gained.map(({ partition }) => this.#gain(partition)))
         this.#assigned = true
+        this.#endWhereNoneWorks()
         this.#options.metrics.partitions.set(this.#slots.size, { topic: this.#options.topics.events })
       },
       startOffset: ({ partition }: TopicPartition) => this.#slots.get(partition)?.task?.position,
-      batch: (batch, control) => {
+      batch: (batch) => {
         const slot = this.#slots.get(batch.partition)
-        if (slot === undefined || slot.lost) return Promise.resolve(batch.fetchOffset)
-        const work = this.#batch(slot, batch, control)
-        slot.busy = work.catch(() => undefined)
-        return work
+        return slot === undefined ? Promise.resolve(batch.fetchOffset) : slot.batch(batch)
       },
     }
   }
 
+  /** Resolves after the first try to open it: a partition in trouble must not keep the others gained with it waiting. */
   async #gain(partition: number): Promise<void> {
-    const slot: Slot = {
+    const { clock, logger, failedRetryMs } = this.#options
+    const slot = new PartitionSlot({
       partition,
-      task: undefined,
-      busy: Promise.resolve(),
-      lost: this.#stopping.signal.aborted,
-      failures: 0,
-      lastBatchAt: this.#options.clock.monotonic(),
-    }
+      clock,
+      logger,
+      openTask: (cancelled) => this.#open(partition, cancelled),
+      onBatch: (batch, report, position) => {
+        reportBatch(this.#options, batch, report)
+        this.#options.onBatch?.(partition, position, report.output.counts)
+      },
+      onFailed: () => this.#endWhereNoneWorks(),
+      ...(failedRetryMs === undefined ? {} : { failedRetryMs }),
+    })
     this.#slots.set(partition, slot)
-    const opening = this.#openWithRetry(slot)
-    slot.busy = opening.catch(() => undefined)
-    await opening
+    if (this.#stopping.signal.aborted) slot.lose()
+    await slot.open()
   }
 
   async #lose(partition: number): Promise<void> {
@@ -213,64 +227,37 @@ export class Worker {
     this.#options.logger.info({ partition }, 'partition handed over')
   }
 
-  async #release(slot: Slot): Promise<void> {
-    slot.lost = true
-    await slot.busy
+  async #release(slot: PartitionSlot): Promise<void> {
+    const { metrics, topics } = this.#options
+    await slot.release()
     this.#slots.delete(slot.partition)
-    this.#options.metrics.lagRecords.remove({ topic: this.#options.topics.events, partition: slot.partition })
-    this.#options.metrics.lagSeconds.remove({ topic: this.#options.topics.events, partition: slot.partition })
-    await this.#closeTask(slot)
+    metrics.lagRecords.remove({ topic: topics.events, partition: slot.partition })
+    metrics.lagSeconds.remove({ topic: topics.events, partition: slot.partition })
+    this.#failedPartitions()
   }
 
-  /** Answers the position to read next. */
-  async #batch(slot: Slot, batch: RecordBatch, control: GroupControl): Promise<number> {
-    if (slot.task === undefined) await this.#openWithRetry(slot, control)
-    const { task } = slot
-    if (task === undefined) return batch.fetchOffset
-    if (batch.fetchOffset > task.position) return task.position
-    try {
-      const report = await task.process(batch)
-      slot.failures = 0
-      slot.lastBatchAt = this.#options.clock.monotonic()
-      if (report !== undefined) {
-        reportBatch(this.#options, batch, report)
-        this.#options.onBatch?.(slot.partition, task.position, report.output.counts)
-      }
-      return task.position
-    } catch (error) {
-      await this.#closeTask(slot)
-      this.#countFailure(slot, error)
-      await this.#openWithRetry(slot, control, error)
-      return slot.task?.position ?? batch.fetchOffset
-    }
+  #failedPartitions(): readonly PartitionSlot[] {
+    const failed = [...this.#slots.values()].filter(({ failure }) => failure !== undefined)
+    this.#options.metrics.failedPartitions.set(failed.length, {})
+    return failed
   }
 
-  /** Opens the slot's task, again and again within the bound; leaves it undefined where the partition was lost meanwhile. */
-  async #openWithRetry(slot: Slot, control?: GroupControl, former?: unknown): Promise<void> {
-    let error = former
-    while (slot.task === undefined && !slot.lost) {
-      if (error !== undefined) await this.#backOff(slot, error, control)
-      if (slot.lost) return
-      try {
-        slot.task = await this.#whileAlive(control, this.#open(slot))
-      } catch (thrown) {
-        if (slot.lost) return
-        error = thrown
-        this.#countFailure(slot, thrown)
-      }
-    }
+  /** A worker of which no partition works ends with what the first one failed with: nothing is stopped by that. */
+  #endWhereNoneWorks(): void {
+    const [first, ...others] = this.#failedPartitions()
+    if (first === undefined || others.length + 1 < this.#slots.size || this.#stopping.signal.aborted) return
+    this.#fail(first.failure)
   }
 
-  async #open(slot: Slot): Promise<PartitionTask> {
+  async #open(partition: number, cancelled: () => boolean): Promise<PartitionTask> {
     const { clock, logger, metrics, openStore } = this.#options
-    const { partition } = slot
     if (this.#taskOptions === undefined) throw new OncewardError('ONCEWARD_E_INTERNAL', 'a partition came before run')
     const startedMs = clock.monotonic()
     const task = await PartitionTask.open({
       ...this.#taskOptions,
       partition,
       openStore: () => openStore(partition),
-      cancelled: () => slot.lost,
+      cancelled,
     })
     const { recovery, position, applied } = task.recovered
     const seconds = (clock.monotonic() - startedMs) / 1000
@@ -280,64 +267,5 @@ export class Worker {
       `partition recovered: ${recovery.kind}, ${recovery.reason}`,
     )
     return task
-  }
-
-  /** Tells the group that this member lives for as long as `work` takes: a recovery may outlast a session. */
-  async #whileAlive<T>(control: GroupControl | undefined, work: Promise<T>): Promise<T> {
-    if (control === undefined) return work
-    const done = new AbortController()
-    const beating = (async () => {
-      while (!done.signal.aborted) {
-        await control.heartbeat()
-        await this.#options.clock.sleep(HEARTBEAT_EVERY_MS, done.signal)
-      }
-    })()
-    try {
-      return await work
-    } finally {
-      done.abort()
-      await beating
-    }
-  }
-
-  /** Throws where trying again cannot help or has been tried often enough. */
-  #countFailure(slot: Slot, error: unknown): void {
-    const { partition } = slot
-    slot.failures++
-    if (!isRecoverable(error)) throw error
-    if (slot.failures > FAILURES_MAX) {
-      throw new OncewardError(
-        'ONCEWARD_E_GAVE_UP',
-        `partition ${partition} failed ${slot.failures} times in a row, the last time with: ${messageOf(error)}`,
-        { cause: error },
-      )
-    }
-    this.#options.logger.warn(
-      { partition, failures: slot.failures, error: messageOf(error) },
-      'partition failed; it is recovered and tried again',
-    )
-  }
-
-  async #backOff(slot: Slot, error: unknown, control: GroupControl | undefined): Promise<void> {
-    const { clock } = this.#options
-    const fenced = error instanceof OncewardError && error.code === 'ONCEWARD_E_LOG_FENCED'
-    const waitMs = Math.max(fenced ? FENCED_WAIT_MS : 0, Math.min(BACKOFF_MS_MAX, 50 * 2 ** slot.failures))
-    for (let waited = 0; waited < waitMs && !slot.lost; waited += HEARTBEAT_EVERY_MS) {
-      await control?.heartbeat()
-      await clock.sleep(Math.min(HEARTBEAT_EVERY_MS, waitMs - waited), this.#stopping.signal)
-    }
-  }
-
-  async #closeTask(slot: Slot): Promise<void> {
-    const { task, partition } = slot
-    slot.task = undefined
-    try {
-      await task?.close()
-    } catch (error) {
-      this.#options.logger.warn(
-        { partition, error: messageOf(error) },
-        'closing a partition failed; its state is recovered when it is opened next',
-      )
-    }
   }
 }

@@ -83,6 +83,7 @@ function counters(registry: Registry) {
 function gauges(registry: Registry) {
   return {
     partitions: gauge(registry, 'onceward_partitions', 'Partitions that this process works on', ['topic']),
+    failedPartitions: gauge(registry, 'onceward_failed_partitions', 'Partitions that have failed and stand still', []),
     lagRecords: gauge(registry, 'onceward_lag_records', 'Records not yet processed, at most', ['topic', 'partition']),
     lagSeconds: gauge(registry, 'onceward_lag_seconds', 'Age of the oldest record not yet processed', [
       'topic',

@@ -34,6 +34,8 @@ export interface Metrics {
   readonly payouts: Counter<'outcome'>
   /** Partitions that this process works on. */
   readonly partitions: Gauge<'topic'>
+  /** Partitions of this process that have failed and stand still until their next try. */
+  readonly failedPartitions: Gauge
   /** Readable records not yet processed. Markers make it an upper bound until the partition is caught up. */
   readonly lagRecords: Gauge<'topic' | 'partition'>
   /** Seconds since the oldest record not yet processed was written; 0 when caught up. */
@@ -67,6 +69,7 @@ export const silentMetrics: Metrics = {
   rewards: counter,
   payouts: counter,
   partitions: gauge,
+  failedPartitions: gauge,
   lagRecords: gauge,
   lagSeconds: gauge,
   batchSeconds: histogram,

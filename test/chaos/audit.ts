@@ -56,6 +56,9 @@ export async function audit(installation: Installation, fed: ReadonlySet<string>
   }
 }
 
+/** How far ahead of its ingest an event may be. */
+const FUTURE_MS = 300_000
+
 interface Expectation {
   readonly lines: readonly string[]
   readonly all: ReferenceResult
@@ -67,12 +70,19 @@ function expectation(records: readonly LogRecord[]): Expectation {
   const lines: string[] = []
   const input: { readonly line: string; readonly record: LogRecord }[] = []
   const homes = new Map<string, number>()
+  const watermarks = new Map<number, number>()
   for (const record of records) {
+    const { partition } = record
     const tick = record.headers?.[TICK_HEADER]
     const line = tick === undefined ? (record.value?.toString() ?? '') : tickAsEvent(record, Number(tick.toString()))
+    const watermark = watermarks.get(partition) ?? Number.NEGATIVE_INFINITY
+    const ts = timeOf(line)
+    if (ts > watermark && ts <= record.timestamp + FUTURE_MS) watermarks.set(partition, ts)
+    // A tick that moves nothing is none; an event in its place would be late, or not.
+    if (tick !== undefined && !(ts > watermark)) continue
     if (tick === undefined) lines.push(line)
     input.push({ line, record })
-    homes.set(tick === undefined ? (record.key?.toString() ?? '') : tickUser(record.partition), record.partition)
+    homes.set(tick === undefined ? (record.key?.toString() ?? '') : tickUser(partition), partition)
   }
   const run = (rules: Parameters<typeof reference>[1]['rules']): ReferenceResult =>
     reference(
@@ -89,6 +99,12 @@ function expectation(records: readonly LogRecord[]): Expectation {
     all: run([...CHAOS_REFERENCE.atOnce, ...CHAOS_REFERENCE.strict]),
     atOnce: run(CHAOS_REFERENCE.atOnce),
   }
+}
+
+/** Event time in ms; not a number where the line is no event. */
+function timeOf(line: string): number {
+  const ts = /"ts":"([^"]+)"/.exec(line)?.[1]
+  return ts === undefined ? Number.NaN : Date.parse(ts)
 }
 
 function tickUser(partition: number): string {
@@ -247,22 +263,25 @@ function named(ids: Iterable<string>): string {
   return [...ids].slice(0, NAMED_MAX).join(', ')
 }
 
+/** How many looks in a row must find nothing: a commit may be readable some milliseconds after it counts. */
+const QUIET_LOOKS = 3
+
 /** Waits until nothing is left to do: no lag of workers and sinks, nothing unpaid in the ledger. */
 export async function untilQuiet(
   installation: Installation,
-  options: { lag(): Promise<number>; msMax: number },
+  options: { lag(): Promise<number>; msMax: number; looked(text: string): void },
 ): Promise<void> {
   const giveUpAt = clock.monotonic() + options.msMax
   const ledger = openPostgresLedger({ url: installation.postgres.url })
   try {
-    for (;;) {
+    for (let quiet = 0; quiet < QUIET_LOOKS; ) {
       const lag = await options.lag()
       const unpaid = await ledger.outstanding()
-      if (lag === 0 && unpaid === 0) return
+      options.looked(`lag ${lag}, unpaid ${unpaid}`)
+      quiet = lag === 0 && unpaid === 0 ? quiet + 1 : 0
       if (clock.monotonic() > giveUpAt) {
-        throw new Error(
-          `after ${options.msMax} ms there is still a lag of ${lag} records, and ${unpaid} rewards are unpaid`,
-        )
+        const left = `a lag of ${lag} records, and ${unpaid} rewards are unpaid`
+        throw new Error(`after ${options.msMax} ms there is still ${left}`)
       }
       await clock.sleep(500)
     }

@@ -85,9 +85,8 @@ class Run {
     this.#options.progress('no more faults; waiting until all is processed and paid')
     await this.#closeStrictLane()
     const problems: string[] = []
-    await untilQuiet(this.#installation, { lag: () => this.#lag(), msMax: QUIET_MS_MAX }).catch((error: unknown) => {
-      problems.push(String(error))
-    })
+    const looks = { lag: () => this.#lag(), msMax: QUIET_MS_MAX, looked: (text: string) => this.#note(text) }
+    await untilQuiet(this.#installation, looks).catch((error: unknown) => void problems.push(String(error)))
     const result = await audit(this.#installation, this.#given)
     await this.#feeder.close()
     await Promise.all([...workers, ...sinks].filter((one) => one.running).map((one) => this.#actions.terminate(one)))
@@ -138,12 +137,14 @@ class Run {
     await this.#feeder.send(events)
   }
 
+  /** The workers first: what they had done when they were asked is on the topic of reward tasks when the sinks are. */
   async #lag(): Promise<number> {
     const { log, application, topics } = this.#installation
-    const [events, rewards] = await Promise.all([
-      groupLag(log, application, topics.events),
-      groupLag(log, `${application}.sink`, topics.rewards),
-    ])
+    const events = await groupLag(log, application, topics.events)
+    const rewards = await groupLag(log, `${application}.sink`, topics.rewards)
+    this.#note(
+      JSON.stringify([events, rewards].map((one) => one?.partitions.map(({ position, end }) => `${position}/${end}`))),
+    )
     return (events?.records ?? 0) + (rewards?.records ?? 0)
   }
 

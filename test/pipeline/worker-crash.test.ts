@@ -32,7 +32,6 @@ const ENDS_WORKER = new Set<Stop>([
   'killed before the commit',
   'killed once the commit was applied',
   'killed after the write to the store',
-  'the write to the store fails',
 ])
 
 /** What a worker that was stopped ends with. */

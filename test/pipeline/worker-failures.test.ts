@@ -58,15 +58,49 @@ describe.each(PLACES)('%s fails, in a row', (_place, faults) => {
     expect(worker.warnings.length).toBeGreaterThanOrEqual(8)
   })
 
-  test('once, with what trying again cannot help: the worker ends at once, with that error', async () => {
-    const here = (lab = await Lab.open({ partitions: 2, rules: RULE_FILES }))
+  test('once, with what trying again cannot help: the worker of this one partition ends at once, with that error', async () => {
+    const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
     await here.produce(BETS)
-    const refused = (): OncewardError => new OncewardError('ONCEWARD_E_LOG_REFUSED', 'not allowed')
     const worker = here.start({ faults: faults(failing(1, refused)) })
     expect(await worker.fails()).toMatchObject({ code: 'ONCEWARD_E_LOG_REFUSED' })
     expect(worker.warnings).toEqual([])
+    expect(worker.errors).toHaveLength(1)
     expect(worker.disk.openStores).toBe(0)
   })
+
+  test('once, with what trying again cannot help, on one of two partitions: it says so and comes back', async () => {
+    const here = (lab = await Lab.open({ partitions: 2, rules: RULE_FILES }))
+    await here.produce(BETS)
+    const worker = here.start({ faults: faults(failing(1, refused)) })
+    await here.until('one has failed', () => Promise.resolve(worker.errors.length === 1))
+    await here.caughtUp()
+    await expectReference(here, SHARED_RULES)
+    expect(worker.failure).toBeUndefined()
+    expect(worker.infos).toContain('partition works again after it had failed')
+    expect(worker.worker.health()).toEqual({ alive: true, ready: true, reasons: [] })
+  })
+})
+
+const refused = (): OncewardError => new OncewardError('ONCEWARD_E_LOG_REFUSED', 'not allowed')
+
+test('a partition that stays failed is named by the health report, and the others go on', async () => {
+  const here = (lab = await Lab.open({ partitions: 2, rules: RULE_FILES }))
+  const worker = here.start({
+    faults: { commit: (id, _commit, apply) => (id === `${APPLICATION}.0` ? Promise.reject(refused()) : apply()) },
+  })
+  await here.produce(BETS)
+  await here.until('the other is done', async () => {
+    const inputs = [0, 1].map((partition) => ({ topic: here.topics.events, partition }))
+    const [, committed] = await here.log.committed(APPLICATION, inputs)
+    const [, bounds] = await here.log.bounds(inputs)
+    return committed === bounds?.end && worker.errors.length > 1
+  })
+  expect(worker.worker.health()).toEqual({
+    alive: true,
+    ready: false,
+    reasons: ['partition 0 has failed: not allowed'],
+  })
+  expect(worker.failure).toBeUndefined()
 })
 
 test('reading the changelog back is tried again', async () => {
