@@ -6,6 +6,7 @@ import { encodeStamp, STORE_FORMAT, type Stamp } from '../../state/stamp.ts'
 import { STAMP_KEY } from '../../state/stores.ts'
 import { ManualClock } from '../support/clocks.ts'
 import { Disk } from '../support/disk.ts'
+import { eventLine } from '../support/engine.ts'
 import { killed, type LogFaults } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { SHARED_RULES } from '../support/shared-rules.ts'
@@ -233,6 +234,27 @@ describe('what nobody may guess ends the worker', () => {
     await here.caughtUp()
     await expectReference(here, SHARED_RULES)
   })
+})
+
+test.each([
+  ['on its own disk', false],
+  ['on an empty disk', true],
+])('a worker that starts again, %s, knows how far event time had come and what it had seen', async (_name, lost) => {
+  const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+  const at = Date.parse('2025-11-03T20:00:00Z')
+  const bet = (id: string, ts: number): string => eventLine({ id, ts, name: 'bet', payload: { bet: 1, win: 1 } })
+  const first = here.start()
+  await here.produce([bet('a', at), bet('b', at - 60_000)])
+  await here.caughtUp()
+  await first.stop()
+  const second = here.start({ disk: lost ? new Disk() : first.disk })
+  await here.produce([bet('late', at - 60_001), bet('b', at - 60_000), bet('c', at - 60_000)])
+  await here.caughtUp()
+  expect(second.decisions).toEqual([lost ? 'rebuild' : 'ready'])
+  const { scores, dlq } = await here.results()
+  expect(dlq.map(({ reason, event_id }) => [reason, event_id])).toEqual([['late', 'late']])
+  expect(new Set(scores.map(({ event_id }) => event_id))).toEqual(new Set(['a', 'b', 'c']))
+  await expectReference(here, SHARED_RULES)
 })
 
 test('a worker that was idle for days and is killed inside its next commit replays the tail', async () => {
