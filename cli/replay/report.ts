@@ -1,4 +1,5 @@
 import type { Reward, RewardTask } from '../../core/model/reward.ts'
+import { formatMoney } from '../../core/money.ts'
 import type { Difference, RewardDifference, RuleSummary, Summary } from '../../pipeline/replay/differences.ts'
 import { formatCount } from '../progress.ts'
 
@@ -44,8 +45,8 @@ const COLUMNS: readonly (readonly [title: string, value: (rule: RuleSummary) => 
   ['extra', (rule) => rule.extra],
   ['different', (rule) => rule.different],
   ['moved', (rule) => rule.moved],
-  ['points', (rule) => rule.points_issued],
-  ['replayed', (rule) => rule.points_replayed],
+  ['points issued', (rule) => rule.points_issued],
+  ['points replayed', (rule) => rule.points_replayed],
   ['users differ', (rule) => rule.points_users],
 ]
 
@@ -84,11 +85,16 @@ export class IssueList {
       rule,
       formatCount(count),
       rewardText(reward),
-      // Hundredths, added as whole numbers.
-      reward.amount === undefined ? '' : String((Math.round(reward.amount * 100) * count) / 100),
+      reward.amount === undefined ? '' : inAll(reward.amount, count),
     ])
     return tableText([['rule, threshold', 'tasks', 'each', 'amount in all'], ...rows])
   }
+}
+
+/** Whole hundredths are added, never fractions. */
+function inAll(amount: number, count: number): string {
+  if (Number.isInteger(amount)) return formatCount(amount * count)
+  return formatMoney(BigInt(Math.round(amount * 100)) * BigInt(count))
 }
 
 /** The first column to the left, the others to the right. */

@@ -10,7 +10,9 @@ import {
   prepareReplay,
   type ReplayRequest,
 } from '../../pipeline/replay/preparation.ts'
+import type { Summary } from '../../pipeline/replay/differences.ts'
 import { runReplay } from '../../pipeline/replay/replay.ts'
+import type { Undecided } from '../../pipeline/replay/undecided.ts'
 import { RuleFeed } from '../../pipeline/rule-feed.ts'
 import type { RuleSource } from '../../rules/rule-file.ts'
 import type { Context } from '../command.ts'
@@ -54,19 +56,19 @@ export async function replaySession(parts: ReplayParts): Promise<number | undefi
   tellWhatItIs(replay, context)
   tellGaps(replay, context)
   await establishReplay(request, replay)
-  if (!(await replayEvents(parts, replay))) return undefined
+  const undecided = await replayEvents(parts, replay)
+  if (undecided === undefined) return undefined
   const findings = await Findings.open({ terminal, json: context.settings.json, out: context.settings.out })
   try {
     await warnOfUnpublished(parts)
-    const summary = await compare(parts, replay, findings)
-    const behind = await behindOf(log, replay)
-    for (const { application, partition, position, end } of behind) {
+    for (const { application, partition, position, end } of await behindOf(log, replay)) {
       terminal.note(
         `note: "${application}" stands at ${position} of partition ${partition}, before the replay's end ${end}; what it has yet to issue shows as missing`,
       )
     }
+    const summary = await compare(parts, replay, { findings, undecided })
     await findings.finish(summary)
-    if (context.settings.mode === 'apply') await issue(parts, replay, { findings, behind })
+    if (context.settings.mode === 'apply') await issue(parts, replay, findings)
     return context.settings.failOnDifference && summary.differs ? EXIT.failed : EXIT.fine
   } catch (error) {
     await findings.abort()
@@ -112,15 +114,15 @@ function tellGaps({ gaps }: PreparedReplay, { settings, terminal }: Context<Repl
   for (const gap of gaps) terminal.note(`gap: ${gap}`)
 }
 
-/** True once all events are done. */
-async function replayEvents(parts: ReplayParts, replay: PreparedReplay): Promise<boolean> {
+/** What the replay could not decide, once all events are done; undefined where it was stopped before. */
+async function replayEvents(parts: ReplayParts, replay: PreparedReplay): Promise<Undecided | undefined> {
   const { log, context, normalize, openStore } = parts
   const { clock, logger, signal, terminal, settings } = context
   const progress = createProgress({ terminal, clock, label: 'replaying', unit: 'records' })
   const begunMs = clock.monotonic()
   let records = 0
   let share = 0
-  const complete = await runReplay({
+  const end = await runReplay({
     log,
     clock,
     logger: logger.child({ application: settings.application }),
@@ -138,17 +140,22 @@ async function replayEvents(parts: ReplayParts, replay: PreparedReplay): Promise
     },
   })
   const seconds = Math.round((clock.monotonic() - begunMs) / 100) / 10
-  const at = complete ? '' : `, ${Math.floor(share * 100)} % of the replay is done`
+  const at = end.kind === 'complete' ? '' : `, ${Math.floor(share * 100)} % of the replay is done`
   progress.finish(`${formatCount(records)} records replayed in ${seconds} s${at}`)
-  if (!complete) tellHowToGoOn(context)
-  return complete
+  if (end.kind === 'complete') return end.undecided
+  tellHowToGoOn(context)
+  return undefined
 }
 
 function tellHowToGoOn({ terminal }: Context<ReplaySettings>): void {
   terminal.note('stopped; the same command goes on from here')
 }
 
-async function compare(parts: ReplayParts, replay: PreparedReplay, findings: Findings) {
+async function compare(
+  parts: ReplayParts,
+  replay: PreparedReplay,
+  { findings, undecided }: { readonly findings: Findings; readonly undecided: Undecided },
+): Promise<Summary> {
   const { log, context, normalize } = parts
   const { clock, signal, terminal } = context
   const progress = createProgress({ terminal, clock, label: 'comparing', unit: 'records' })
@@ -158,6 +165,7 @@ async function compare(parts: ReplayParts, replay: PreparedReplay, findings: Fin
     replay,
     normalize,
     signal,
+    undecided,
     found: (difference) => findings.add(difference),
     onProgress: (now) => {
       records = now.records
@@ -187,15 +195,13 @@ async function warnOfUnpublished({ log, context, rules }: ReplayParts): Promise<
   if (names.length > 0) terminal.note(`warning: --rules has versions that were never published: ${names.join(', ')}`)
 }
 
-async function issue(
-  parts: ReplayParts,
-  replay: PreparedReplay,
-  { findings, behind }: { findings: Findings; behind: Awaited<ReturnType<typeof behindOf>> },
-): Promise<void> {
+async function issue(parts: ReplayParts, replay: PreparedReplay, findings: Findings): Promise<void> {
   const { log, context, normalize, confirm } = parts
   const { terminal, settings, clock, signal } = context
   const missing = findings.missing.size
   if (missing > 0) terminal.note(`\nto be issued on ${replay.real.rewards}:\n${findings.toIssue.table()}`)
+  // Asked again: who has caught up by now has issued all that is theirs, and the topic is read once more below.
+  const behind = await behindOf(log, replay)
   const asked = confirm === undefined ? undefined : ('to be asked' as const)
   let decision = decideIssue({ missing, behind, consent: settings.yes ? 'given' : asked })
   if (decision.kind === 'ask') {

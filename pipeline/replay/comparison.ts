@@ -8,17 +8,23 @@ import { IdSet } from './id-set.ts'
 import type { PreparedReplay } from './preparation.ts'
 import { committedRecords, missingTopic, partitionsOf } from './records.ts'
 import type { PartitionSpan } from './span.ts'
+import type { Undecided } from './undecided.ts'
 
-export interface ComparisonOptions {
+/** What is read. */
+export interface SourceOptions {
   readonly log: Log
   readonly replay: PreparedReplay
   readonly normalize: (raw: Buffer | null) => Normalized
   readonly signal: AbortSignal
+  /** Most records whose ids are in memory at once; more are compared in several passes, by user. */
+  readonly recordsMax?: number
+}
+
+export interface ComparisonOptions extends SourceOptions {
+  readonly undecided: Undecided
   /** Called with each difference, in no particular order; awaited. */
   readonly found: (difference: Difference) => Promise<void> | void
   readonly onProgress?: (progress: { readonly records: number; readonly share: number }) => void
-  /** Most records whose ids are in memory at once; more are compared in several passes, by user. */
-  readonly recordsMax?: number
 }
 
 /** Ids of 4 million events and 4 million scores take 128 MiB. */
@@ -39,7 +45,7 @@ export async function compareReplay(options: ComparisonOptions): Promise<Summary
         tally.records += records
         options.onProgress?.({ records: tally.records, share: tally.all === 0 ? 1 : tally.done / tally.all })
       })
-      await comparePass(read, summary, options.found)
+      await comparePass(read, summary, options)
       tally.done += lane.weight
     }
   }
@@ -48,7 +54,7 @@ export async function compareReplay(options: ComparisonOptions): Promise<Summary
 
 /** Reward tasks that the replay yields and the real topic does not have, as they were written; partition by partition. */
 export async function* missingTasks(
-  options: Omit<ComparisonOptions, 'found'>,
+  options: SourceOptions,
 ): AsyncGenerator<{ readonly partition: number; readonly record: LogRecord; readonly task: RewardTask }> {
   for (const lane of await lanesOf(options)) {
     for (let pass = 0; pass < lane.passes; pass++) {
@@ -75,7 +81,7 @@ interface Lane {
   readonly weight: number
 }
 
-async function lanesOf({ log, replay, recordsMax = COMPARED_RECORDS_MAX }: Omit<ComparisonOptions, 'found'>) {
+async function lanesOf({ log, replay, recordsMax = COMPARED_RECORDS_MAX }: SourceOptions) {
   const { plan, real, own } = replay
   const count = async (topic: string): Promise<number> => {
     const info = await log.topic(topic)
@@ -119,12 +125,7 @@ interface Reading {
   scores(ids: readonly TopicPartition[], sinceTs?: number): AsyncGenerator<ScoreRecord>
 }
 
-function reading(
-  options: Omit<ComparisonOptions, 'found'>,
-  lane: Lane,
-  pass: number,
-  tell: (records: number) => void,
-): Reading {
+function reading(options: SourceOptions, lane: Lane, pass: number, tell: (records: number) => void): Reading {
   const { log, replay, normalize, signal } = options
   let unreadable = 0
   const mine = (userId: string): boolean => lane.passes === 1 || passOf(userId, lane.passes) === pass
@@ -171,31 +172,42 @@ function reading(
   }
 }
 
-async function comparePass(read: Reading, summary: Summary, found: ComparisonOptions['found']): Promise<void> {
+async function comparePass(
+  read: Reading,
+  summary: Summary,
+  { found, undecided }: Pick<ComparisonOptions, 'found' | 'undecided'>,
+): Promise<void> {
   const span = new IdSet()
   let oldestTs = Number.POSITIVE_INFINITY
   for await (const { eventId, timestamp } of read.events()) {
     span.add(eventId)
     oldestTs = Math.min(oldestTs, timestamp)
   }
-  const tell = async (difference: Difference | undefined): Promise<void> => {
-    if (difference === undefined) return
-    summary.add(difference)
-    await found(difference)
+  const work: PassWork = {
+    summary,
+    within: (eventId) => span.has(eventId),
+    waits: (eventId, ruleId) => undecided.rules.has(ruleId) && undecided.events.has(eventId),
+    tell: async (difference) => {
+      summary.add(difference)
+      await found(difference)
+    },
   }
-  await compareRewards(read, { summary, span, tell })
+  await compareRewards(read, work)
   // An output bears the ingest time of its event: none of the span's lies before the span's oldest.
-  if (Number.isFinite(oldestTs)) await comparePoints(read, { summary, span, tell, oldestTs })
+  if (Number.isFinite(oldestTs)) await comparePoints(read, work, oldestTs)
   summary.unreadable += read.unreadable()
 }
 
 interface PassWork {
   readonly summary: Summary
-  readonly span: IdSet
-  readonly tell: (difference: Difference | undefined) => Promise<void>
+  /** The event lies in the replayed span. */
+  readonly within: (eventId: string) => boolean
+  /** At the end of the replay the event still waits for this rule. */
+  readonly waits: (eventId: string, ruleId: string) => boolean
+  readonly tell: (difference: Difference) => Promise<void>
 }
 
-async function compareRewards(read: Reading, { summary, span, tell }: PassWork): Promise<void> {
+async function compareRewards(read: Reading, { summary, within, waits, tell }: PassWork): Promise<void> {
   const replayed = new Map<string, RewardTask>()
   for await (const { task } of read.tasks(read.lane.ownRewards)) {
     replayed.set(task.reward_task_id, task)
@@ -205,11 +217,14 @@ async function compareRewards(read: Reading, { summary, span, tell }: PassWork):
   for await (const { task: issued } of read.tasks(read.lane.issuedRewards)) {
     // Whoever reads the topic takes the first of several under one id.
     if (!seen.add(issued.reward_task_id)) continue
-    const within = issued.origin.event_id !== undefined && span.has(issued.origin.event_id)
-    if (within) summary.rule(issued.origin.rule_id).rewards_issued++
+    const { rule_id: ruleId, event_id: eventId } = issued.origin
+    // Tasks that others wrote may name no event.
+    const inSpan = eventId !== undefined && within(eventId) && !waits(eventId, ruleId)
+    if (inSpan) summary.rule(ruleId).rewards_issued++
     const task = replayed.get(issued.reward_task_id)
-    if (task !== undefined) await tell(compareTasks(task, issued, within))
-    else if (within) await tell(rewardDifference('extra', { issued }))
+    const difference =
+      task === undefined ? inSpan && rewardDifference('extra', { issued }) : compareTasks(task, issued, inSpan)
+    if (difference) await tell(difference)
   }
   for (const task of replayed.values()) {
     if (!seen.has(task.reward_task_id)) await tell(rewardDifference('missing', { replayed: task }))
@@ -218,23 +233,23 @@ async function compareRewards(read: Reading, { summary, span, tell }: PassWork):
 
 async function comparePoints(
   read: Reading,
-  { summary, span, tell, oldestTs }: PassWork & { readonly oldestTs: number },
+  { summary, within, waits, tell }: PassWork,
+  oldestTs: number,
 ): Promise<void> {
-  const sums = new Map<
-    string,
-    { readonly user_id: string; readonly rule_id: string; issued: number; replayed: number }
-  >()
-  const add = (score: ScoreRecord, side: 'issued' | 'replayed'): void => {
-    const key = `${score.user_id}\0${score.rule_id}`
-    let sum = sums.get(key)
-    if (sum === undefined)
-      sums.set(key, (sum = { user_id: score.user_id, rule_id: score.rule_id, issued: 0, replayed: 0 }))
-    sum[side] += score.points
+  const sums = new Map<string, Sum>()
+  const sumOf = ({ user_id, rule_id }: ScoreRecord): Sum => {
+    const key = `${user_id}\0${rule_id}`
+    const known = sums.get(key)
+    if (known !== undefined) return known
+    const sum: Sum = { user_id, rule_id, issued: 0, replayed: 0 }
+    sums.set(key, sum)
+    return sum
   }
-  for await (const score of read.scores(read.lane.ownScores)) add(score, 'replayed')
+  for await (const score of read.scores(read.lane.ownScores)) sumOf(score).replayed += score.points
   const seen = new IdSet()
   for await (const score of read.scores(read.lane.issuedScores, oldestTs)) {
-    if (span.has(score.event_id) && seen.add(score.scoring_key)) add(score, 'issued')
+    if (!within(score.event_id) || waits(score.event_id, score.rule_id)) continue
+    if (seen.add(score.scoring_key)) sumOf(score).issued += score.points
   }
   for (const { user_id, rule_id, issued, replayed } of sums.values()) {
     const rule = summary.rule(rule_id)
@@ -242,6 +257,13 @@ async function comparePoints(
     rule.points_replayed += replayed
     if (issued !== replayed) await tell({ type: 'points', user_id, rule_id, issued, replayed })
   }
+}
+
+interface Sum {
+  readonly user_id: string
+  readonly rule_id: string
+  issued: number
+  replayed: number
 }
 
 /** Not the partitioner's own use of the hash, by which all users of a partition would fall into one pass. */

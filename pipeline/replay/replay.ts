@@ -11,6 +11,7 @@ import { outputPartitions } from '../worker-topics.ts'
 import { type ReplayTaskOptions, replayPartition } from './partition-replay.ts'
 import type { PreparedReplay } from './preparation.ts'
 import type { PartitionSpan } from './span.ts'
+import { readUndecided, type Undecided } from './undecided.ts'
 
 export interface ReplayOptions {
   readonly log: Log
@@ -34,16 +35,16 @@ export interface ReplayProgress {
   readonly startShare: number
 }
 
+/** `stopped`: by the signal; what is done stays done, and the same call goes on from there. */
+export type ReplayEnd = { readonly kind: 'complete'; readonly undecided: Undecided } | { readonly kind: 'stopped' }
+
 /** Partitions replayed at once; each has a store and a producer of its own. */
 export const PARTITIONS_AT_ONCE = 4
 const BATCH_BYTES = 524_288
 const DELETE_RETENTION_MS_DEFAULT = DAY_MS
 
-/**
- * Runs the events of the plan through the whole pipeline into the replay's own topics. Resolves to true once all are
- * done, to false where `signal` stopped it before; what is done stays done, and the same call goes on from there.
- */
-export async function runReplay(options: ReplayOptions): Promise<boolean> {
+/** Runs the events of the plan through the whole pipeline into the replay's own topics. */
+export async function runReplay(options: ReplayOptions): Promise<ReplayEnd> {
   const { signal, replay } = options
   const { spans } = replay.plan
   const task = await taskOptions(options)
@@ -72,7 +73,8 @@ export async function runReplay(options: ReplayOptions): Promise<boolean> {
   )
   const ended = await Promise.allSettled(lanes)
   for (const result of ended) if (result.status === 'rejected') throw result.reason
-  return progress.isComplete
+  if (!progress.isComplete) return { kind: 'stopped' }
+  return { kind: 'complete', undecided: await readUndecided(task.rules(), spans, options.openStore) }
 }
 
 async function taskOptions(options: ReplayOptions): Promise<ReplayTaskOptions> {
