@@ -5,10 +5,23 @@ import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
 import { replay } from './commands/replay.ts'
 import { run } from './commands/run.ts'
+import { simulate } from './commands/simulate.ts'
 import { sink } from './commands/sink.ts'
 import { tail } from './commands/tail.ts'
 import { topicsCreate } from './commands/topics-create.ts'
 import { worker } from './commands/worker.ts'
 
 /** Every command there is, in the order of the help page. A new one is added here and nowhere else. */
-export const COMMANDS: readonly Command[] = [demo, run, topicsCreate, ingest, worker, sink, replay, lag, tail, partner]
+export const COMMANDS: readonly Command[] = [
+  demo,
+  run,
+  topicsCreate,
+  ingest,
+  worker,
+  sink,
+  replay,
+  lag,
+  tail,
+  partner,
+  simulate,
+]

@@ -79,6 +79,11 @@ export class SteppedTransaction {
     return new SteppedTransaction(journal, handle)
   }
 
+  /** Begins the next transaction, after the one before has ended. */
+  begin(): Promise<void> {
+    return this.#journal.submit((draft) => begin(draft, this.#handle))
+  }
+
   append(records: readonly OutRecord[]): Promise<readonly AppendEnd[]> {
     return this.#journal.submit((draft) => append(draft, this.#handle, records))
   }

@@ -1,0 +1,154 @@
+import type { EmbeddedLog } from '../../connectors/log/embedded/log.ts'
+import type { DlqRecord } from '../../core/model/dlq.ts'
+import type { RewardTask } from '../../core/model/reward.ts'
+import type { ScoreRecord } from '../../core/model/score.ts'
+import type { LogRecord, PartitionReader } from '../../core/ports/log.ts'
+import { TICK_HEADER, type Topics } from '../../core/topics.ts'
+import { CapWatch } from './cap-watch.ts'
+import type { MemoryLedger } from './ledger.ts'
+import { type Expected, type ReferenceRecord, type ReferenceRule, reference } from './reference.ts'
+import type { WalletPartner } from './wallet.ts'
+
+/** Something that must never be true was true. */
+export class Violation extends Error {
+  override name = 'Violation'
+}
+
+export interface AuditOptions {
+  readonly log: EmbeddedLog
+  readonly topics: Topics
+  readonly changelog: string
+  readonly ledger: MemoryLedger
+  readonly partner: WalletPartner
+  /** All versions published so far. */
+  readonly rules: readonly ReferenceRule[]
+  readonly windowMs: number
+  readonly rememberMs: number
+}
+
+interface Place {
+  readonly reader: PartitionReader
+  readonly partition: number
+  position: number
+}
+
+/** Reads everything that is committed, as it comes, and checks what must hold at every instant. */
+export class Audit {
+  readonly #options: AuditOptions
+  readonly #places = new Map<string, Place[]>()
+  readonly #caps: CapWatch
+  readonly events: ReferenceRecord[][] = []
+  readonly scores = new Map<string, string>()
+  readonly rewards = new Map<string, string>()
+  readonly dlq = { schema: 0, future: 0, late: 0, payout: new Set<string>() }
+  /** Each partition's changelog, from its beginning: what compaction takes away is kept here. */
+  readonly changelog: LogRecord[][] = []
+  readonly #letters = new Set<string>()
+
+  constructor(options: AuditOptions) {
+    this.#options = options
+    this.#caps = new CapWatch(options.rules)
+  }
+
+  /** Checks what is committed up to now. Throws a Violation. */
+  async check(): Promise<void> {
+    const { topics, changelog, ledger, partner } = this.#options
+    // First the later end of the line: what it holds must be in what is read after it.
+    const booked = [...ledger.rows.keys()]
+    const paid = [...partner.payouts.keys()]
+    this.#checkLedger()
+    await this.#read(topics.events, (record) => this.#event(record))
+    await this.#read(topics.scores, (record) => this.#score(valueOf(record) as ScoreRecord))
+    await this.#read(topics.rewards, (record) => this.#reward(valueOf(record) as RewardTask))
+    await this.#read(topics.dlq, (record) => this.#letter(valueOf(record) as DlqRecord))
+    await this.#read(changelog, (record) => void (this.changelog[record.partition] ??= []).push(record))
+    for (const id of booked)
+      if (!this.rewards.has(id)) throw new Violation(`the ledger has ${id}, which nobody committed`)
+    for (const id of paid)
+      if (!ledger.rows.has(id)) throw new Violation(`the wallet paid ${id}, which is not in the ledger`)
+  }
+
+  expected(): Expected {
+    const { rules, windowMs, rememberMs } = this.#options
+    return reference(this.events, { rules, windowMs, rememberMs })
+  }
+
+  async #read(topic: string, take: (record: LogRecord) => void): Promise<void> {
+    const { log } = this.#options
+    let places = this.#places.get(topic)
+    if (places === undefined) {
+      const partitions = (await log.topic(topic))?.partitions ?? 0
+      places = []
+      for (let partition = 0; partition < partitions; partition++) {
+        places.push({ reader: await log.reader({ topic, partition }), partition, position: 0 })
+      }
+      this.#places.set(topic, places)
+    }
+    for (const place of places) {
+      for (;;) {
+        const batch = await place.reader.read(place.position)
+        for (const record of batch.records) take(record)
+        if (batch.nextOffset === place.position) break
+        place.position = batch.nextOffset
+      }
+    }
+  }
+
+  #event({ partition, timestamp, value, headers }: LogRecord): void {
+    const tick = headers?.[TICK_HEADER]
+    const record = { timestamp, text: value?.toString() ?? '', ...(tick === undefined ? {} : { tick: Number(tick) }) }
+    while (this.events.length <= partition) this.events.push([])
+    this.events[partition]?.push(record)
+  }
+
+  #score({ scoring_key: id, event_id, user_id, rule_id, rule_version, points, progress, event_ts }: ScoreRecord): void {
+    const key = `${event_id}|${user_id}|${rule_id}`
+    if (this.scores.has(key)) throw new Violation(`${key} was scored twice (scoring key ${id})`)
+    this.scores.set(key, `${rule_version} ${points} points, progress ${progress}`)
+    const exceeded = this.#caps.add({ user: user_id, ruleId: rule_id, points, time: Date.parse(event_ts) })
+    if (exceeded !== undefined) throw new Violation(exceeded)
+  }
+
+  #reward({ reward_task_id: id, user_id, origin }: RewardTask): void {
+    const { rule_id, period, threshold, rule_version, event_id } = origin
+    const content = `${user_id}|${rule_id}|${period}|${threshold} ${rule_version} ${event_id}`
+    if (this.rewards.has(id)) throw new Violation(`the reward ${id} was committed twice: ${content}`)
+    this.rewards.set(id, content)
+  }
+
+  #letter({ reason, source, raw }: DlqRecord): void {
+    if (reason === 'payout') {
+      // May stand twice: the letter comes before the booking, so that a crash between the two repeats it.
+      this.dlq.payout.add((JSON.parse(raw) as RewardTask).reward_task_id)
+      return
+    }
+    const place = JSON.stringify(source)
+    if (this.#letters.has(place)) throw new Violation(`${place} went to the DLQ twice`)
+    this.#letters.add(place)
+    this.dlq[reason]++
+  }
+
+  #checkLedger(): void {
+    const { ledger, partner } = this.#options
+    const spent = new Map<string, bigint>()
+    for (const [id, { status, task }] of ledger.rows) {
+      if ((status === 'pending') !== ledger.outbox.has(id)) {
+        throw new Violation(`${id} is ${status} but ${ledger.outbox.has(id) ? '' : 'not '}in the outbox`)
+      }
+      if (status !== 'succeeded') continue
+      if (!partner.payouts.has(id)) throw new Violation(`${id} is booked as paid, but the wallet has not paid it`)
+      if (task.poolId !== null) spent.set(task.poolId, (spent.get(task.poolId) ?? 0n) + task.cost)
+    }
+    for (const [pool, { spent: booked, budget }] of ledger.pools) {
+      const sum = spent.get(pool) ?? 0n
+      if (booked !== sum) throw new Violation(`pool ${pool} shows ${booked} cents spent, its paid rewards cost ${sum}`)
+      if (budget !== null && booked > budget) throw new Violation(`pool ${pool} spent ${booked} of ${budget} cents`)
+    }
+    const [conflict] = partner.conflicts
+    if (conflict !== undefined) throw new Violation(`the wallet was asked for ${conflict} twice, with other contents`)
+  }
+}
+
+function valueOf(record: LogRecord): unknown {
+  return JSON.parse(record.value?.toString() ?? 'null')
+}

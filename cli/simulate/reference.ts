@@ -1,0 +1,173 @@
+import { hash } from 'node:crypto'
+
+/**
+ * What the rules of a simulation grant, written down a second time as plainly as it can be: no operators, no rules, no
+ * state, one event after the other with Maps. Rules are hand-written functions; a zone is a fixed offset.
+ */
+export interface ReferenceRule {
+  readonly ruleId: string
+  readonly version: string
+  readonly names: readonly string[]
+  readonly filter?: (payload: Readonly<Record<string, number>>) => boolean
+  readonly formula: (payload: Readonly<Record<string, number>>) => number
+  readonly caps: { readonly event?: number; readonly minute?: number; readonly hour?: number; readonly day?: number }
+  readonly zoneMs: number
+  readonly thresholds: readonly number[]
+  /** Hundredths that each reward takes from the pool. */
+  readonly costs: readonly number[]
+  readonly pool: string | null
+  /** Progress starts again every day. */
+  readonly daily?: boolean
+  readonly strict?: boolean
+  /** Event time in ms; default: since ever. */
+  readonly from?: number
+}
+
+/** A record of the events topic. */
+export interface ReferenceRecord {
+  /** Ingest time, ms. */
+  readonly timestamp: number
+  readonly text: string
+  /** Of a tick: the event time it moves to. */
+  readonly tick?: number
+}
+
+interface PlayerEvent {
+  readonly id: string
+  readonly name: string
+  readonly user: string
+  readonly time: number
+  readonly payload: Readonly<Record<string, number>>
+}
+
+export interface Expected {
+  events: number
+  unique: number
+  duplicates: number
+  readonly dlq: { schema: number; future: number; late: number }
+  /** By `event|user|rule`: version, points, progress. */
+  readonly scores: Map<string, string>
+  /** By reward task id: `user|rule|period|threshold version event`. */
+  readonly rewards: Map<string, string>
+  /** Hundredths, by pool. */
+  readonly costs: Map<string, number>
+}
+
+export interface ReferenceOptions {
+  readonly rules: readonly ReferenceRule[]
+  readonly windowMs: number
+  readonly rememberMs: number
+}
+
+export function reference(partitions: readonly (readonly ReferenceRecord[])[], options: ReferenceOptions): Expected {
+  const expected: Expected = {
+    events: 0,
+    unique: 0,
+    duplicates: 0,
+    dlq: { schema: 0, future: 0, late: 0 },
+    scores: new Map(),
+    rewards: new Map(),
+    costs: new Map(),
+  }
+  const accounts = new Map<string, number>()
+  for (const records of partitions) {
+    let watermark = Number.NEGATIVE_INFINITY
+    const seen = new Map<string, number>()
+    let held: PlayerEvent[] = []
+    const release = (): void => {
+      const due = held.filter(({ time }) => time < watermark - options.windowMs)
+      held = held.filter(({ time }) => time >= watermark - options.windowMs)
+      due.sort((a, b) => a.time - b.time || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)))
+      for (const event of due) score(event, { lane: true, options, accounts, expected })
+    }
+    for (const { text, timestamp, tick } of records) {
+      if (tick !== undefined) {
+        watermark = Math.max(watermark, tick)
+        release()
+        continue
+      }
+      expected.events++
+      const event = read(text)
+      if (event === undefined) {
+        expected.dlq.schema++
+        continue
+      }
+      const before = seen.get(event.id)
+      if (event.time > timestamp + 300_000) expected.dlq.future++
+      else if (before !== undefined && before >= watermark - options.rememberMs) expected.duplicates++
+      else if (event.time < watermark - options.windowMs) expected.dlq.late++
+      else {
+        expected.unique++
+        seen.set(event.id, event.time)
+        watermark = Math.max(watermark, event.time)
+        score(event, { lane: false, options, accounts, expected })
+        held.push(event)
+        release()
+      }
+    }
+  }
+  return expected
+}
+
+function read(text: string): PlayerEvent | undefined {
+  try {
+    const { event_id: id, event_name: name, ts, user, payload } = JSON.parse(text)
+    const time = Date.parse(ts)
+    const needs: Record<string, string[]> = { bet: ['bet'], deposit: ['amount'], login: [] }
+    const fits = needs[name]?.every((field) => typeof payload[field] === 'number')
+    if (typeof id !== 'string' || typeof user.id !== 'string' || Number.isNaN(time) || fits !== true) return undefined
+    return { id, name, user: user.id, time, payload }
+  } catch {
+    return undefined
+  }
+}
+
+interface Scoring {
+  /** True: the strict lane. */
+  readonly lane: boolean
+  readonly options: ReferenceOptions
+  readonly accounts: Map<string, number>
+  readonly expected: Expected
+}
+
+function score(event: PlayerEvent, { lane, options, accounts, expected }: Scoring): void {
+  for (const rule of inEffect(options.rules, event)) {
+    if ((rule.strict ?? false) !== lane || rule.filter?.(event.payload) === false) continue
+    const raw = rule.formula(event.payload)
+    const key = `${event.user}|${rule.ruleId}`
+    const local = event.time + rule.zoneMs
+    const day = new Date(local).toISOString().slice(0, 10)
+    let points = Number.isFinite(raw) ? Math.max(0, Math.min(raw, rule.caps.event ?? Infinity)) : 0
+    const windows: [string, number][] = [
+      [`${key}|m${Math.floor(local / 60_000)}`, rule.caps.minute ?? Infinity],
+      [`${key}|h${Math.floor(local / 3_600_000)}`, rule.caps.hour ?? Infinity],
+      [`${key}|d${day}`, rule.caps.day ?? Infinity],
+    ]
+    for (const [window, cap] of windows) points = Math.max(0, Math.min(points, cap - (accounts.get(window) ?? 0)))
+    for (const [window] of windows) accounts.set(window, (accounts.get(window) ?? 0) + points)
+    const period = rule.daily === true ? day : 'all'
+    const progressBefore = accounts.get(`${key}|${period}`) ?? 0
+    const progress = progressBefore + points
+    accounts.set(`${key}|${period}`, progress)
+    expected.scores.set(`${event.id}|${key}`, `${rule.version} ${points} points, progress ${progress}`)
+    rule.thresholds.forEach((threshold, i) => {
+      if (progressBefore >= threshold || progress < threshold) return
+      const parts = JSON.stringify([event.user, rule.ruleId, period, threshold])
+      const id = `rt_${hash('sha256', parts, 'hex').slice(0, 32)}`
+      expected.rewards.set(id, `${key}|${period}|${threshold} ${rule.version} ${event.id}`)
+      const pool = rule.pool ?? ''
+      expected.costs.set(pool, (expected.costs.get(pool) ?? 0) + (rule.costs[i] ?? 0))
+    })
+  }
+}
+
+/** Of each rule that looks at the event the newest version in effect at its time. */
+function inEffect(rules: readonly ReferenceRule[], event: PlayerEvent): ReferenceRule[] {
+  const newest = new Map<string, ReferenceRule>()
+  for (const rule of rules) {
+    const other = newest.get(rule.ruleId)
+    const from = rule.from ?? Number.NEGATIVE_INFINITY
+    if (from <= event.time && from >= (other?.from ?? Number.NEGATIVE_INFINITY)) newest.set(rule.ruleId, rule)
+  }
+  return [...newest.values()].filter((rule) => rule.names.includes(event.name))
+}

@@ -1,0 +1,94 @@
+import type { OrderedKv } from '../../core/ports/ordered-kv.ts'
+import type { LogRecord } from '../../core/ports/log.ts'
+import { decodeSeenChunk, decodeSeenTime, hourOfChunkKey } from '../../state/seen-ids.ts'
+import { PartitionStore } from '../../state/partition-store.ts'
+import { type Audit, Violation } from './audit.ts'
+import { entriesOf } from './disk.ts'
+import type { MemoryLedger } from './ledger.ts'
+import type { WalletPartner } from './wallet.ts'
+
+/** What must hold once everything is processed. Throws a Violation that names the first difference. */
+export function checkOutcome(audit: Audit, ledger: MemoryLedger, partner: WalletPartner): void {
+  const expected = audit.expected()
+  compareMaps('score', audit.scores, expected.scores)
+  compareMaps('reward', audit.rewards, expected.rewards)
+  for (const reason of ['schema', 'future', 'late'] as const) {
+    equal(`dead letters for ${reason}`, audit.dlq[reason], expected.dlq[reason])
+  }
+  // Every event that passes has exactly one score of the rule that looks at everything.
+  const unique = [...audit.scores.keys()].filter((key) => key.endsWith('|r_everything')).length
+  const letters = audit.dlq.schema + audit.dlq.future + audit.dlq.late
+  equal('unique events', unique, expected.unique)
+  equal('events in', unique + expected.duplicates + letters, expected.events)
+  for (const id of expected.rewards.keys()) {
+    const row = ledger.rows.get(id)
+    if (row === undefined) throw new Violation(`the reward ${id} is not in the ledger`)
+    if (row.status === 'pending') throw new Violation(`the reward ${id} is still to be paid`)
+    if (row.status === 'failed' && !audit.dlq.payout.has(id)) throw new Violation(`${id} failed without a dead letter`)
+    if (row.status === 'succeeded' && row.task.userId === partner.refusedUser) {
+      throw new Violation(`${id} is booked as paid, but the wallet refuses its player`)
+    }
+  }
+  const costs = new Map<string, number>()
+  for (const { task } of ledger.rows.values()) {
+    costs.set(task.poolId ?? '', (costs.get(task.poolId ?? '') ?? 0) + Number(task.cost))
+  }
+  compareMaps('cents of pool', costs, expected.costs)
+}
+
+/** A store that stands where its partition's changelog ends equals the fold of it, and its index that of its chunks. */
+export async function checkFold(name: string, kv: OrderedKv, changelog: readonly LogRecord[]): Promise<void> {
+  const folded = new Map<string, string>()
+  for (const { key, value } of changelog) {
+    const at = key?.toString('latin1') ?? ''
+    if (value === null) folded.delete(at)
+    else folded.set(at, value.toString('latin1'))
+  }
+  const stored = new Map<string, string>()
+  const index = new Map<string, number>()
+  const remembered = new Map<string, number>()
+  for (const [key, value] of await entriesOf(kv)) {
+    const at = key.toString('latin1')
+    if (at === '!stamp') continue
+    if (at.startsWith('s')) {
+      index.set(at.slice(1), decodeSeenTime(value))
+      continue
+    }
+    stored.set(at, value.toString('latin1'))
+    if (!at.startsWith('x')) continue
+    for (const { hash, ts } of decodeSeenChunk(hourOfChunkKey(key), value)) {
+      remembered.set(hash, Math.max(ts, remembered.get(hash) ?? ts))
+    }
+  }
+  compareMaps(`${name}: key`, stored, folded)
+  compareMaps(`${name}: remembered id`, index, remembered)
+}
+
+/** Whether the store stands at `committed`; a store that is ahead of the log is a violation. */
+export async function isLevel(name: string, kv: OrderedKv, committed: number | undefined): Promise<boolean> {
+  const stamp = await new PartitionStore(kv).stamp()
+  if (stamp === undefined || stamp === 'unreadable' || stamp.application === 'another') return false
+  if (stamp.inputOffset > (committed ?? 0)) {
+    throw new Violation(`${name} stands at ${stamp.inputOffset}, ahead of the commit at ${committed ?? 'none'}`)
+  }
+  return stamp.inputOffset === committed
+}
+
+function compareMaps<V>(what: string, actual: ReadonlyMap<string, V>, expected: ReadonlyMap<string, V>): void {
+  for (const [key, value] of expected) {
+    const found = actual.get(key)
+    if (found === undefined) throw new Violation(`${what} ${show(key)} is missing; expected ${show(value)}`)
+    if (found !== value) throw new Violation(`${what} ${show(key)} is ${show(found)}, expected ${show(value)}`)
+  }
+  for (const [key, value] of actual) {
+    if (!expected.has(key)) throw new Violation(`${what} ${show(key)} was not expected: ${show(value)}`)
+  }
+}
+
+function equal(what: string, actual: number, expected: number): void {
+  if (actual !== expected) throw new Violation(`${what}: ${actual}, expected ${expected}`)
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value)
+}
