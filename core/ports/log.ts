@@ -39,6 +39,12 @@ export interface AppendEnd extends TopicPartition {
   readonly nextOffset: number
 }
 
+/** A partition whose state lies with a member. */
+export interface HeldState extends TopicPartition {
+  /** How far the state goes, in a measure of its own that grows as it does: of several copies the greatest is newest. Default 0. */
+  readonly reached?: number
+}
+
 export interface TopicSpec {
   readonly topic: string
   readonly partitions: number
@@ -103,6 +109,12 @@ export interface GroupHandler {
    * normally `batch.nextOffset`, a lower one to read again. A rejection ends `run` with that error.
    */
   batch(batch: RecordBatch, control: GroupControl): Promise<number>
+  /**
+   * The partitions of whose state this member is to keep a copy: all of them, each time that the group has shared out or
+   * that they change; none that another call gave it to own. Never called while `rebalanced` runs. Only members with
+   * `standbyCopies` above 0 are given any.
+   */
+  standby?(partitions: readonly TopicPartition[]): void
 }
 
 export interface GroupConsumer {
@@ -126,7 +138,12 @@ export interface GroupConsumerOptions {
    * Partitions whose state lies with this member, asked whenever the group shares out: a hint to give it these rather than
    * others, as far as the shares stay even. An adapter may ignore it.
    */
-  readonly holdsState?: () => readonly TopicPartition[]
+  readonly holdsState?: () => readonly HeldState[]
+  /**
+   * Copies of each partition's state that the group shall keep beside its owner's, this member taking its part: the
+   * greatest number that any member asks for counts. 0 to 10, default 0: this member keeps none.
+   */
+  readonly standbyCopies?: number
   /** Most bytes of one partition in one fetch. Default 1 MiB. */
   readonly batchBytesMax?: number
 }

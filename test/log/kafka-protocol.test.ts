@@ -94,13 +94,13 @@ describe('assignment', () => {
     let now = members
     for (let round = 0; round < 3; round += 1) {
       const given = assign(now, partitions)
-      now = now.map((m) => ({ ...m, owned: given.get(m.memberId) ?? [] }))
+      now = now.map((m) => ({ ...m, owned: given.get(m.memberId)?.owned ?? [] }))
     }
     return now
   }
 
   const fresh = (names: readonly string[]): GroupMember[] =>
-    names.map((memberId) => ({ memberId, topics: ['t'], owned: [], stored: [] }))
+    names.map((memberId) => ({ memberId, topics: ['t'], owned: [], stored: [], copies: 0 }))
 
   test('after three rounds every partition has one owner, and numbers differ by at most one', () => {
     fc.assert(
@@ -112,6 +112,7 @@ describe('assignment', () => {
           topics: ['t'],
           owned: held.get(memberId) ?? [],
           stored: [],
+          copies: 0,
         }))
         const result = settle(joined, partitions)
         const all = result.flatMap((m) => m.owned.map(key))
@@ -132,7 +133,7 @@ describe('assignment', () => {
           holder?.owned.push({ topic: 't', partition })
         }
         const given = assign(members, partitions)
-        for (const [memberId, own] of given) {
+        for (const [memberId, { owned: own }] of given) {
           for (const p of own) {
             const holder = members.find((m) => m.owned.some((o) => key(o) === key(p)))
             expect(holder?.memberId ?? memberId).toBe(memberId)
@@ -145,7 +146,7 @@ describe('assignment', () => {
   test('a member that joins takes only its share; the others keep the rest of theirs', () => {
     const partitions = new Map([['t', 8]])
     const two = settle(fresh(['a', 'b']), partitions)
-    const three = settle([...two, { memberId: 'c', topics: ['t'], owned: [], stored: [] }], partitions)
+    const three = settle([...two, { memberId: 'c', topics: ['t'], owned: [], stored: [], copies: 0 }], partitions)
     for (const member of two) {
       const kept = three.find((m) => m.memberId === member.memberId)?.owned.map(key) ?? []
       expect(member.owned.map(key)).toEqual(expect.arrayContaining(kept))
@@ -160,8 +161,8 @@ describe('assignment', () => {
       fc.property(choices, fc.boolean(), (mine, taken) => {
         const all = of(0, 1, 2, 3, 4, 5)
         const others = all.filter(({ partition }) => !mine.includes(partition))
-        const stayed = { memberId: 'a', topics: ['t'], owned: taken ? all : others, stored: all }
-        const back = { memberId: 'b', topics: ['t'], owned: [], stored: of(...mine) }
+        const stayed = { memberId: 'a', topics: ['t'], owned: taken ? all : others, stored: all, copies: 0 }
+        const back = { memberId: 'b', topics: ['t'], owned: [], stored: of(...mine), copies: 0 }
         const settled = settle([stayed, back], new Map([['t', 6]]))
         expect(settled[1]?.owned.map(({ partition }) => partition).sort((a, b) => a - b)).toEqual(
           [...mine].sort((a, b) => a - b),
@@ -170,8 +171,26 @@ describe('assignment', () => {
     )
   })
 
+  test('a partition without an owner goes to the member that has come furthest with its state', () => {
+    const at = (reached: number) => [{ topic: 't', partition: 0, reached }]
+    const members = ['a', 'b', 'c'].map((memberId, i) => ({
+      memberId,
+      topics: ['t'],
+      owned: [],
+      stored: at([5, 9, 7][i] ?? 0),
+      copies: 0,
+    }))
+    expect(assign(members, new Map([['t', 1]])).get('b')?.owned).toEqual([{ topic: 't', partition: 0 }])
+  })
+
   test('partitions of the same number go to the same member', () => {
-    const members = ['a', 'b', 'c'].map((memberId) => ({ memberId, topics: ['x', 'y'], owned: [], stored: [] }))
+    const members = ['a', 'b', 'c'].map((memberId) => ({
+      memberId,
+      topics: ['x', 'y'],
+      owned: [],
+      stored: [],
+      copies: 0,
+    }))
     const given = assign(
       members,
       new Map([
@@ -179,7 +198,7 @@ describe('assignment', () => {
         ['y', 6],
       ]),
     )
-    for (const own of given.values()) {
+    for (const { owned: own } of given.values()) {
       const numbers = (topic: string): number[] => own.filter((p) => p.topic === topic).map((p) => p.partition)
       expect(numbers('x')).toEqual(numbers('y'))
     }
@@ -191,11 +210,16 @@ describe('assignment', () => {
       { topic: 'x', partition: 7 },
       { topic: 'y', partition: 3 },
     ]
-    const stored = [{ topic: 'x', partition: 5 }]
-    const subscription = { topics: ['x', 'y'], owned, stored }
+    const stored = [
+      { topic: 'x', partition: 5, reached: 2 ** 40 },
+      { topic: 'y', partition: 0, reached: 0 },
+    ]
+    const subscription = { topics: ['x', 'y'], owned, stored, copies: 2 }
     expect(decodeSubscription(encodeSubscription(subscription))).toEqual(subscription)
-    expect(decodeAssignment(encodeAssignment(owned))).toEqual(owned)
-    expect(decodeAssignment(Buffer.alloc(0))).toEqual([])
+    const standby = [{ topic: 'x', partition: 2 }]
+    expect(decodeAssignment(encodeAssignment({ owned, standby }))).toEqual({ owned, standby })
+    expect(decodeAssignment(encodeAssignment({ owned, standby: [] }))).toEqual({ owned, standby: [] })
+    expect(decodeAssignment(Buffer.alloc(0))).toEqual({ owned: [], standby: [] })
   })
 })
 

@@ -3,11 +3,16 @@
  *
  * Shared evenly: of topics with the same readers, each reader gets as many partition numbers as any other, or one more.
  * Together: the same partition number of such topics goes to the same reader, as joining them needs.
- * Stable: a partition stays with its former owner as far as that allows.
+ * Stable: a partition stays with its former owner as far as that allows; one without goes to the member that has come
+ * furthest with its state, if any has it.
  */
+import type { HeldState } from '../../../core/ports/log.ts'
+
 export interface GroupMember {
   readonly id: string
   readonly topics: ReadonlySet<string>
+  /** The state that lies with it. */
+  readonly stored?: readonly HeldState[]
 }
 
 export interface Assignable {
@@ -20,6 +25,8 @@ interface Standing {
   readonly former: ReadonlyMap<number, string>
   /** How much each member has been given so far. */
   readonly load: ReadonlyMap<string, number>
+  /** How far a member has come with the state of a partition number; -1 where it has none. */
+  readonly reached: (id: string, unit: number) => number
 }
 
 /** `members` in the order they joined; `partitions` in topic and partition order. Answers each partition's owner's id. */
@@ -37,7 +44,8 @@ export function assignPartitions<P extends Assignable>(
       if (id !== undefined && !formerUnits.has(partition.partition)) formerUnits.set(partition.partition, id)
     }
     const units = [...new Set(own.map((partition) => partition.partition))].sort((a, b) => a - b)
-    const shared = shareUnits(readers, units, { former: formerUnits, load })
+    const reached = furthest(readers, own)
+    const shared = shareUnits(readers, units, { former: formerUnits, load, reached })
     for (const partition of own) {
       const id = shared.get(partition.partition)
       if (id === undefined) continue
@@ -46,6 +54,18 @@ export function assignPartitions<P extends Assignable>(
     }
   }
   return owners
+}
+
+function furthest(readers: readonly GroupMember[], own: readonly Assignable[]): Standing['reached'] {
+  const topics = new Set(own.map(({ topic }) => topic))
+  const reached = new Map<string, number>()
+  for (const { id, stored = [] } of readers) {
+    for (const held of stored) {
+      const name = `${held.partition}/${id}`
+      if (topics.has(held.topic)) reached.set(name, Math.max(reached.get(name) ?? -1, held.reached ?? 0))
+    }
+  }
+  return (id, unit) => reached.get(`${unit}/${id}`) ?? -1
 }
 
 /** The partitions of topics that the same members read, by those members. */
@@ -78,7 +98,10 @@ function shareUnits(
   }
   for (const unit of units) {
     if (owners.has(unit)) continue
-    const [most] = [...quotas].sort(([, a], [, b]) => b - a)
+    const withRoom = [...quotas].filter(([, left]) => left > 0)
+    const [most] = withRoom.sort(
+      ([a, leftA], [b, leftB]) => standing.reached(b, unit) - standing.reached(a, unit) || leftB - leftA,
+    )
     if (most && take(quotas, most[0])) owners.set(unit, most[0])
   }
   return owners

@@ -1,7 +1,7 @@
 import { assert } from '../../../core/assert.ts'
 import { OncewardError } from '../../../core/errors.ts'
 import type { GroupConsumer, GroupHandler, TopicPartition } from '../../../core/ports/log.ts'
-import type { Group, Seat } from './group.ts'
+import type { Group, Joining, Seat } from './group.ts'
 import type { Journal } from './journal.ts'
 import { type MemberContext, MemberSession, type MemberSettings } from './member-session.ts'
 import { checkPositions } from './transactions.ts'
@@ -9,7 +9,7 @@ import { checkPositions } from './transactions.ts'
 /** A member of a group. One that was thrown out loses its partitions and joins anew, as a Kafka consumer does. */
 export class EmbeddedConsumer implements GroupConsumer {
   readonly #group: Group
-  readonly #topics: ReadonlySet<string>
+  readonly #joining: Joining
   readonly #journal: Journal
   readonly #settings: MemberSettings
   readonly #context: MemberContext
@@ -20,13 +20,13 @@ export class EmbeddedConsumer implements GroupConsumer {
 
   constructor(options: {
     group: Group
-    topics: readonly string[]
+    joining: Joining
     journal: Journal
     settings: MemberSettings
     context: MemberContext
   }) {
     this.#group = options.group
-    this.#topics = new Set(options.topics)
+    this.#joining = options.joining
     this.#journal = options.journal
     this.#settings = options.settings
     this.#context = options.context
@@ -55,10 +55,10 @@ export class EmbeddedConsumer implements GroupConsumer {
   }
 
   async #run(handler: GroupHandler): Promise<void> {
-    for (const topic of this.#topics) this.#context.state.partition({ topic, partition: 0 })
+    for (const topic of this.#joining.topics) this.#context.state.partition({ topic, partition: 0 })
     while (!this.#stopped) {
       if (this.#context.closing.aborted) throw new OncewardError('ONCEWARD_E_LOG_CLOSED', 'the embedded log is closed')
-      this.#seat = this.#group.join(this.#topics)
+      this.#seat = this.#group.join(this.#joining)
       const member = { handler, settings: this.#settings, context: this.#context }
       this.#session = new MemberSession(this.#group, this.#seat, member)
       if ((await this.#session.run()) === 'stopped') return

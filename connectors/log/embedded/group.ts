@@ -1,12 +1,26 @@
+import type { HeldState } from '../../../core/ports/log.ts'
 import type { Logger } from '../../../core/ports/logger.ts'
+import { assignStandbys } from '../standbys.ts'
 import { assignPartitions } from './assignment.ts'
 import { Notifier } from './notifier.ts'
 import type { LogState, Partition } from './state.ts'
+
+/** What a member brings along when it joins. */
+export interface Joining {
+  readonly topics: ReadonlySet<string>
+  readonly copies: number
+  /** Asked at each sharing out. */
+  readonly stored: () => readonly HeldState[]
+}
 
 /** A member's place in its group, from joining to leaving or being thrown out. */
 export interface Seat {
   readonly id: string
   readonly topics: ReadonlySet<string>
+  readonly copies: number
+  readonly stored: () => readonly HeldState[]
+  /** What it is to keep copies of. */
+  standby: readonly Partition[]
   /** What it is to own; it lets go of the rest, and claims these as they become free. */
   target: ReadonlySet<Partition>
   /** False once it left or was thrown out: it owns nothing any more. */
@@ -44,11 +58,14 @@ export class Group {
     return this.#seats.size
   }
 
-  join(topics: ReadonlySet<string>): Seat {
+  join({ topics, copies, stored }: Joining): Seat {
     this.#joined += 1
     const seat: Seat = {
       id: `${this.name}-${this.#joined}`,
       topics,
+      copies,
+      stored,
+      standby: [],
       target: new Set(),
       seated: true,
       changed: new Notifier(),
@@ -87,12 +104,20 @@ export class Group {
 
   #reassign(reason: string): void {
     this.generation += 1
-    const members = [...this.#seats.values()]
+    const members = [...this.#seats.values()].map((seat) => ({
+      seat,
+      id: seat.id,
+      topics: seat.topics,
+      copies: seat.copies,
+      stored: seat.stored(),
+    }))
     const topics = [...new Set(members.flatMap((member) => [...member.topics]))].sort()
     const partitions = topics.flatMap((topic) => this.#state.topics.get(topic)?.partitions ?? [])
     this.#target = assignPartitions(members, partitions, this.#target)
-    for (const seat of members) {
+    const standbys = assignStandbys(members, this.#target)
+    for (const { seat } of members) {
       seat.target = new Set(partitions.filter((partition) => this.#target.get(partition) === seat.id))
+      seat.standby = standbys.get(seat.id) ?? []
     }
     this.#logger.debug(
       { group: this.name, generation: this.generation, members: members.length, reason },

@@ -15,6 +15,7 @@ import type {
 } from '../../../core/ports/log.ts'
 import { type Logger, silentLogger } from '../../../core/ports/logger.ts'
 import type { OrderedKv } from '../../../core/ports/ordered-kv.ts'
+import { STANDBY_COPIES_MAX } from '../standbys.ts'
 import { EmbeddedConsumer } from './consumer.ts'
 import { BATCH_BYTES_MAX, type Cursor, Fetcher } from './fetch.ts'
 import { Group } from './group.ts'
@@ -176,7 +177,11 @@ export class EmbeddedLog implements Log {
     if (!group) this.#groups.set(options.group, (group = new Group(options.group, state, logger)))
     return new EmbeddedConsumer({
       group,
-      topics: options.topics,
+      joining: {
+        topics: new Set(options.topics),
+        copies: Math.min(STANDBY_COPIES_MAX, options.standbyCopies ?? 0),
+        stored: () => options.holdsState?.() ?? [],
+      },
       journal,
       settings: {
         sessionTimeoutMs: options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS,

@@ -50,6 +50,8 @@ export class MemberSession {
   readonly #failed = new Notifier()
   #failure: { readonly error: unknown } | undefined
   #stopping = false
+  /** What the handler was last told to keep copies of. */
+  #standby: readonly Partition[] = []
   #busy = 0
   #watching = false
   #lastSeenMs = 0
@@ -104,6 +106,7 @@ export class MemberSession {
         await this.#drain(lost)
         if (this.#seat.seated && !this.#failure) await this.#change(gained, lost)
       } else if (this.#stopping) return 'stopped'
+      else if (this.#standby !== this.#seat.standby) this.#tellStandby()
       else await this.#seat.changed.next()
     }
     return 'stopped'
@@ -121,6 +124,11 @@ export class MemberSession {
     }
     this.#group.release(this.#seat, lost)
     for (const partition of gained) this.#deliver(partition)
+  }
+
+  #tellStandby(): void {
+    this.#standby = this.#seat.standby
+    this.#handler.standby?.(this.#standby.map(named))
   }
 
   /** Waits for the batches of these partitions; one that takes too long costs the seat. */

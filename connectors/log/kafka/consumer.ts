@@ -1,6 +1,8 @@
 import { hasCode, OncewardError } from '../../../core/errors.ts'
 import type { GroupConsumer, GroupConsumerOptions, GroupHandler, TopicPartition } from '../../../core/ports/log.ts'
 import { bounds, committedOffsets } from './admin.ts'
+import { STANDBY_COPIES_MAX } from '../standbys.ts'
+import type { Assignment } from './assignment.ts'
 import { GROUP, type KafkaClient } from './client.ts'
 import { Delivery } from './delivery.ts'
 import { Membership } from './membership.ts'
@@ -109,11 +111,12 @@ class Member {
       unavailableMsMax,
       owned: () => [...this.#owned.values()],
       stored: () => options.holdsState?.() ?? [],
+      copies: Math.min(STANDBY_COPIES_MAX, options.standbyCopies ?? 0),
       alive: () => this.#delivery.silentMs() < sessionTimeoutMs / 2,
-      assigned: (partitions) => this.#assigned(partitions),
+      assigned: (assignment) => this.#assigned(assignment),
       ending: () => this.#ending !== undefined,
       thrownOut: () => {
-        this.#assigned([])
+        this.#assigned({ owned: [], standby: [] })
         this.#owned.clear()
       },
     })
@@ -168,9 +171,15 @@ class Member {
     )
   }
 
-  #assigned(partitions: readonly TopicPartition[]): void {
+  #assigned({ owned, standby }: Assignment): void {
     if (this.#ending) return
-    const wanted = new Map(partitions.map((partition) => [keyOf(partition), partition]))
+    this.#share(owned)
+    // behind the change that may have just taken one of them away
+    if (this.#handler.standby !== undefined) this.#enqueue(async () => this.#handler.standby?.(standby))
+  }
+
+  #share(owned: readonly TopicPartition[]): void {
+    const wanted = new Map(owned.map((partition) => [keyOf(partition), partition]))
     const lost = [...this.#live].filter(([key]) => !wanted.has(key)).map(([, partition]) => partition)
     const gained = [...wanted].filter(([key]) => !this.#live.has(key)).map(([, partition]) => partition)
     if (lost.length === 0 && gained.length === 0) return
@@ -179,11 +188,11 @@ class Member {
       this.#live.set(keyOf(partition), partition)
       this.#owned.set(keyOf(partition), partition)
     }
-    this.#enqueue({ gained, lost })
+    this.#enqueue(() => this.#carryOut({ gained, lost }))
   }
 
-  #enqueue(change: Change): void {
-    this.#changes = this.#changes.then(() => this.#carryOut(change))
+  #enqueue(change: () => Promise<void>): void {
+    this.#changes = this.#changes.then(change)
     this.#changes.catch((error: unknown) => this.#fail(error))
   }
 
@@ -219,7 +228,7 @@ class Member {
     if (!this.#ending) {
       const lost = [...this.#live.values()]
       this.#live.clear()
-      if (handOver && lost.length > 0) this.#enqueue({ gained: [], lost })
+      if (handOver && lost.length > 0) this.#enqueue(() => this.#carryOut({ gained: [], lost }))
       this.#ending = this.#finish(handOver)
     }
     return this.#ending

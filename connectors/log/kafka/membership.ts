@@ -3,9 +3,10 @@
  * over is the consumer's. Kafka's classic group protocol with our own cooperative assignment (assignment.ts).
  */
 import { messageOf, OncewardError } from '../../../core/errors.ts'
-import type { TopicPartition } from '../../../core/ports/log.ts'
+import type { HeldState, TopicPartition } from '../../../core/ports/log.ts'
 import {
   assign,
+  type Assignment,
   decodeAssignment,
   decodeSubscription,
   encodeAssignment,
@@ -29,12 +30,14 @@ export interface MembershipOptions {
   /** What this member still holds, for the leader to know. */
   readonly owned: () => readonly TopicPartition[]
   /** What this member has the state of, for the leader to know. */
-  readonly stored: () => readonly TopicPartition[]
+  readonly stored: () => readonly HeldState[]
+  /** Copies of each partition's state that this member asks for. */
+  readonly copies: number
   /** False while the handler has fallen silent: then no heartbeats go out either, and the group takes over. */
   readonly alive: () => boolean
   /** True once this member is on its way out: thrown out now, it needn't come back. */
   readonly ending: () => boolean
-  readonly assigned: (partitions: readonly TopicPartition[]) => void
+  readonly assigned: (assignment: Assignment) => void
   /** The group has given the partitions to others, or is about to. */
   readonly thrownOut: () => void
 }
@@ -110,12 +113,12 @@ export class Membership {
     }
   }
 
-  async #joinAndSync(): Promise<readonly TopicPartition[]> {
+  async #joinAndSync(): Promise<Assignment> {
     const { client, group, unavailableMsMax } = this.#options
     return client.retrying(
       `join group ${group}`,
       async () => {
-        if (this.#stopping.signal.aborted) return []
+        if (this.#stopping.signal.aborted) return { owned: [], standby: [] }
         const coordinator = await client.coordinator(group, GROUP)
         try {
           const joined = await coordinator.joinGroup({
@@ -148,8 +151,8 @@ export class Membership {
   }
 
   #subscription(): Subscription {
-    const { topics, owned, stored } = this.#options
-    return { topics, owned: owned(), stored: stored() }
+    const { topics, owned, stored, copies } = this.#options
+    return { topics, owned: owned(), stored: stored(), copies }
   }
 
   async #shareOut(joined: JoinedGroup): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
@@ -158,9 +161,9 @@ export class Membership {
       ...decodeSubscription(memberMetadata),
     }))
     this.#counts = await this.#countPartitions(new Set(members.flatMap((m) => m.topics)))
-    return [...assign(members, this.#counts)].map(([memberId, partitions]) => ({
+    return [...assign(members, this.#counts)].map(([memberId, assignment]) => ({
       memberId,
-      memberAssignment: encodeAssignment(partitions),
+      memberAssignment: encodeAssignment(assignment),
     }))
   }
 
