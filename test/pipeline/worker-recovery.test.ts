@@ -130,6 +130,15 @@ describe('a store that is not level gives the same totals', () => {
     expect((await finish(here, disk)).decisions).toEqual(['rebuild'])
   })
 
+  test('a changelog that ends in markers, and a reader that does not move past them: the rebuild comes to its end', async () => {
+    const { lab: here } = await halfway()
+    const stuck: LogFaults = {
+      answering: (batch) =>
+        batch.topic === CHANGELOG && batch.records.length === 0 ? { ...batch, nextOffset: batch.fetchOffset } : batch,
+    }
+    expect((await finish(here, new Disk(), stuck)).decisions).toEqual(['rebuild'])
+  })
+
   test('a group that has forgotten its offsets goes on from where the state stands', async () => {
     const { lab: here, disk } = await halfway()
     let asked = 0

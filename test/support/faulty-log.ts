@@ -8,6 +8,7 @@ import type {
   OffsetBounds,
   PartitionReader,
   Producer,
+  RecordBatch,
   TopicInfo,
   TopicPartition,
   TopicSpec,
@@ -22,12 +23,16 @@ export interface LogFaults {
   opening?: (id: string) => Promise<void>
   /** Before a reader reads. */
   reading?: (partition: TopicPartition, offset: number) => Promise<void>
+  /** What a reader answers in the place of what it read. */
+  answering?: (batch: RecordBatch) => RecordBatch
   /** Before a producer without transactions sends. */
   sending?: () => Promise<void>
   committed?: (offset: number | undefined, partition: TopicPartition) => number | undefined
   bounds?: (bounds: OffsetBounds, partition: TopicPartition) => OffsetBounds
   /** The group that the consumer joins in truth. */
   group?: (group: string) => string
+  /** In the place of the group's consumer. */
+  consumer?: () => GroupConsumer
 }
 
 /** The log as one worker process sees it: calls can be made to fail, and the process can be killed. */
@@ -117,13 +122,16 @@ export class FaultyLog implements Log {
       read: async (offset, options) => {
         await this.#faults.reading?.(partition, offset)
         this.#alive()
-        return reader.read(offset, options)
+        const batch = await reader.read(offset, options)
+        return this.#faults.answering?.(batch) ?? batch
       },
       close: () => reader.close(),
     }
   }
 
   consumer(options: GroupConsumerOptions): GroupConsumer {
+    const scripted = this.#faults.consumer?.()
+    if (scripted !== undefined) return scripted
     const group = this.#faults.group?.(options.group) ?? options.group
     const consumer = this.#alive().consumer({ ...options, group })
     const { signal } = this.#killed
