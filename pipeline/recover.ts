@@ -1,4 +1,4 @@
-import { OncewardError } from '../core/errors.ts'
+import { hasCode, OncewardError } from '../core/errors.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { PartitionStore } from '../state/partition-store.ts'
 import { decideRecovery, type Recovery, type RecoveryFacts } from '../state/recovery.ts'
@@ -41,6 +41,31 @@ export interface Recovered {
  */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const facts = await gatherFacts(options)
+  try {
+    return await carryOut(options, facts)
+  } catch (error) {
+    // Where another worker has committed meanwhile, this one is a zombie: the facts were not final, and nothing is wrong.
+    const refused = hasCode(error, ...REFUSALS)
+    if (refused && (await committedOf(options)) !== facts.committed) throw takenOver(options, error)
+    throw error
+  }
+}
+
+const REFUSALS = [
+  'ONCEWARD_E_STATE_INPUT_LOST',
+  'ONCEWARD_E_STATE_INPUT_RESET',
+  'ONCEWARD_E_STATE_CHANGELOG_LOST',
+] as const
+
+function takenOver(options: RecoveryOptions, cause: unknown): OncewardError {
+  return new OncewardError(
+    'ONCEWARD_E_LOG_FENCED',
+    `${where(options)}another worker took the partition over while it was being recovered`,
+    { cause },
+  )
+}
+
+async function carryOut(options: RecoveryOptions, facts: RecoveryFacts): Promise<Recovered> {
   const recovery = decideRecovery(facts)
   const { store } = options
   if (recovery.kind === 'refuse') throw new OncewardError(recovery.code, where(options) + recovery.reason)
@@ -67,7 +92,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
 async function gatherFacts(options: RecoveryOptions): Promise<RecoveryFacts> {
   const { log, application, partition, events, changelog } = options
   const input = { topic: events, partition }
-  const [committed] = await log.committed(application, [input])
+  const committed = await committedOf(options)
   const [inputBounds, changelogBounds] = await log.bounds([input, { topic: changelog, partition }])
   if (inputBounds === undefined || changelogBounds === undefined) {
     throw new OncewardError(
@@ -85,6 +110,11 @@ async function gatherFacts(options: RecoveryOptions): Promise<RecoveryFacts> {
     now: options.now(),
     deleteRetentionMs: options.deleteRetentionMs,
   }
+}
+
+async function committedOf({ log, application, partition, events }: RecoveryOptions): Promise<number | undefined> {
+  const [committed] = await log.committed(application, [{ topic: events, partition }])
+  return committed
 }
 
 async function applyChangelog(
