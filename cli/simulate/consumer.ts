@@ -30,6 +30,7 @@ export class SimulatedConsumer implements GroupConsumer {
   async run(handler: GroupHandler): Promise<void> {
     while (!this.#stopped) {
       await this.#process.io(`join ${this.#options.group}`, () => Promise.resolve())
+      if (this.#stopped) return
       const membership = new Membership(this.#log.consumer(this.#options), handler, this.#process)
       this.#membership = membership
       const expel = (): void => membership.expel()

@@ -245,13 +245,14 @@ class Simulation {
     checkOutcome(this.#audit, this.#ledger, partner)
     const inputs = this.#numbers().map((partition) => ({ topic: topics.events, partition }))
     const committed = await log.committed(APPLICATION, inputs)
-    let level = new Set<number>()
+    const level = new Set<number>()
     for (const { name, disk } of this.#machines) {
       for (const partition of disk.partitions) {
         const what = `the store of partition ${partition} on ${name}`
-        if (!(await isLevel(what, disk.store(partition), committed[partition]))) continue
-        level = level.add(partition)
-        await checkFold(what, disk.store(partition), this.#audit.changelog[partition] ?? [])
+        const kv = disk.store(partition)
+        if (!(await isLevel(what, { kv, partition }, committed[partition]))) continue
+        level.add(partition)
+        await checkFold(what, kv, this.#audit.changelog[partition] ?? [])
       }
     }
     for (const partition of this.#numbers()) {

@@ -85,6 +85,7 @@ export class SimulatedTransactions implements TransactionalProducer {
     } catch (error) {
       if (hasCode(error, 'ONCEWARD_E_LOG_FENCED')) return 'fenced'
       if (error instanceof InvariantError) return 'nothing was open'
+      if (hasCode(error, 'ONCEWARD_E_LOG_CLOSED')) return 'the run is over'
       throw error
     }
   }

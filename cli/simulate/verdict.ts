@@ -65,9 +65,15 @@ export async function checkFold(name: string, kv: OrderedKv, changelog: readonly
 }
 
 /** Whether the store stands at `committed`; a store that is ahead of the log is a violation. */
-export async function isLevel(name: string, kv: OrderedKv, committed: number | undefined): Promise<boolean> {
+export async function isLevel(
+  name: string,
+  { kv, partition }: { readonly kv: OrderedKv; readonly partition: number },
+  committed: number | undefined,
+): Promise<boolean> {
   const stamp = await new PartitionStore(kv).stamp()
-  if (stamp === undefined || stamp === 'unreadable' || stamp.application === 'another') return false
+  if (stamp === undefined || stamp === 'unreadable') return false
+  // Put there as a fault, and not opened since.
+  if (stamp.application === 'another' || stamp.partition !== partition) return false
   if (stamp.inputOffset > (committed ?? 0)) {
     throw new Violation(`${name} stands at ${stamp.inputOffset}, ahead of the commit at ${committed ?? 'none'}`)
   }
