@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openKafkaLog } from '../../connectors/log/kafka/kafka-log.ts'
 import { systemClock } from '../../core/clock.ts'
 import { kafkaForTests, startKafka, type TestKafka } from '../support/kafka.ts'
-import { type CliOptions, type Ended, runCli, startCli } from './process.ts'
+import { type CliOptions, type Ended, type RunningCli, runCli, startCli } from './process.ts'
 
 const EVENTS = 2_000
 
@@ -26,6 +26,8 @@ function event(number: number): string {
 describe.skipIf(!kafkaForTests().available)('commands over a real Kafka', () => {
   let kafka: TestKafka
   let dir = ''
+  /** What a failed test would leave behind: tail waits for a broker as long as it takes. */
+  const started: RunningCli[] = []
   // A prefix of its own, so that a cluster that others use too can serve.
   const prefix = `cli-${randomUUID().slice(0, 8)}.`
   const call = (args: readonly string[], options?: CliOptions): Promise<Ended> =>
@@ -43,6 +45,7 @@ describe.skipIf(!kafkaForTests().available)('commands over a real Kafka', () => 
     await writeFile(join(dir, 'events.ndjson.gz'), gzipSync(`${lines.join('\n')}\n`))
   })
   afterAll(async () => {
+    for (const { child } of started) child.kill('SIGKILL')
     await kafka?.stop()
     await rm(dir, { recursive: true, force: true })
   })
@@ -112,6 +115,7 @@ describe.skipIf(!kafkaForTests().available)('commands over a real Kafka', () => 
 
   test('tail follows what is written until Ctrl-C, which it reports as 130', async () => {
     const following = startCli(['tail', 'scores', '--brokers', kafka.brokers, '--prefix', prefix])
+    started.push(following)
     const log = await openKafkaLog({ brokers: kafka.brokers.split(','), clock: systemClock })
     const producer = await log.producer()
     await producer.send([{ topic: `${prefix}scores`, partition: 3, key: 'u', value: '{"points":7}', timestamp: systemClock.now() }])
@@ -125,6 +129,7 @@ describe.skipIf(!kafkaForTests().available)('commands over a real Kafka', () => 
 
   test('a reader that goes away ends tail quietly', async () => {
     const cli = startCli(['tail', 'events.raw', '--brokers', kafka.brokers, '--prefix', prefix])
+    started.push(cli)
     await cli.until(({ stdout }) => stdout.includes('\n'))
     cli.child.stdout?.destroy()
     const log = await openKafkaLog({ brokers: kafka.brokers.split(','), clock: systemClock })
