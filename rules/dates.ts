@@ -48,7 +48,8 @@ function localDate(match: RegExpExecArray): number | undefined {
   const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])]
   const date = new Date(Date.UTC(2000, 0, 1))
   date.setUTCFullYear(year, month - 1, day)
-  const possible = year >= 1 && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  // A day that the month doesn't have, 00 included, moves the date into another month.
+  const possible = year >= 1 && date.getUTCMonth() === month - 1
   return possible ? date.getTime() : undefined
 }
 

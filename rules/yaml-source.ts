@@ -1,4 +1,4 @@
-import { isAlias, isScalar, type Node, parseAllDocuments, type Scalar, visit } from 'yaml'
+import { Composer, type CST, isAlias, isScalar, type Node, Parser, type Scalar, visit } from 'yaml'
 import type { ErrorCode } from '../core/errors.ts'
 import { type Fault, type RuleProblem, snippetOf } from './problem.ts'
 
@@ -12,7 +12,12 @@ export interface RuleFile {
 /** Longest rule file, in UTF-16 code units; far below what one record of the control topic may hold. */
 export const RULE_FILE_LENGTH_MAX = 100_000
 
-const TOO_DEEP = 'the file nests too deeply to be read'
+/**
+ * Most levels of lists and maps. The YAML package composes recursively and, some thousand levels deep, not only overflows
+ * the stack but takes the whole process down (V8 has no room left to compile its regular expressions); a rule that
+ * comes over the control topic must not be able to do that. Its parser, which keeps its own stack, is safe.
+ */
+const NESTING_MAX = 50
 
 /** Most problems that are told of one file. */
 export const PROBLEMS_MAX = 100
@@ -47,23 +52,21 @@ export class YamlSource {
       )
       return undefined
     }
-    try {
-      return this.#document()
-    } catch (error) {
-      // The YAML package recurses; its stack is the only bound on nesting.
-      if (!(error instanceof RangeError)) throw error
-      this.report(0, wrongSyntax(TOO_DEEP))
-      return undefined
-    }
+    return this.#document()
   }
 
   #document(): Node | undefined {
-    const parsed = parseAllDocuments(this.text, { prettyErrors: false, uniqueKeys: false, version: '1.2' })
-    const documents = Array.isArray(parsed) ? parsed : []
+    const tokens = [...new Parser().parse(this.text)]
+    const tooDeep = firstBelow(tokens, NESTING_MAX)
+    if (tooDeep !== undefined) {
+      this.report(tooDeep, wrongSyntax(`a rule file nests at most ${NESTING_MAX} levels deep`))
+      return undefined
+    }
+    const options = { prettyErrors: false, uniqueKeys: false, version: '1.2' } as const
+    const documents = [...new Composer(options).compose(tokens)]
     const [document, second] = documents
     for (const { pos, message } of documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])) {
-      // Some of its recursion it catches itself, and says so in the words of the runtime.
-      this.report(pos[0], wrongSyntax(message.includes('call stack') ? TOO_DEEP : message))
+      this.report(pos[0], wrongSyntax(message))
     }
     if (second !== undefined) {
       const at = second.range[0]
@@ -167,4 +170,21 @@ function wrongSyntax(message: string, hint?: string): Finding {
 /** True for a scalar that holds a text. */
 export function isTextScalar(node: unknown): node is Scalar<string> {
   return isScalar(node) && typeof node.value === 'string'
+}
+
+/** The offset of a token more than `levels` deep; found without recursion. */
+function firstBelow(tokens: readonly CST.Token[], levels: number): number | undefined {
+  let level = [...tokens]
+  for (let depth = 0; level.length > 0; depth++) {
+    const [first] = level
+    if (depth > levels && first !== undefined) return first.offset
+    level = level.flatMap(childTokens)
+  }
+  return undefined
+}
+
+function childTokens(token: CST.Token): CST.Token[] {
+  if (token.type === 'document') return token.value === undefined ? [] : [token.value]
+  if (!('items' in token)) return []
+  return token.items.flatMap(({ key, value }) => [key, value].filter((part) => part !== undefined && part !== null))
 }

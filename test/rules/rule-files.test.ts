@@ -100,10 +100,29 @@ describe('bad rule files', () => {
     expect(loadRules(files('1.1')).ok).toBe(true)
   })
 
+  it('tells a bounded number of problems of one file, and that there are more', () => {
+    const problems = problemsOf(Array.from({ length: 500 }, (_, i) => `key${i}: 1`).join('\n'))
+    expect(problems).toHaveLength(101)
+    expect(problems.some(({ message }) => message.includes('more problems'))).toBe(true)
+  })
+
+  it('nests as deep as a reward may need, and no deeper', () => {
+    const nested = (levels: number): string => `${'["x", '.repeat(levels)}1${']'.repeat(levels)}`
+    const text = (levels: number): string =>
+      ruleText({
+        more: `reward_trigger: { on_progress: { threshold: 1, reward: { type: loot, tree: ${nested(levels)} } } }\n`,
+      })
+    expect(problemsOf(text(40))).toEqual([])
+    expect(problemsOf(text(60)).map(({ message }) => message)).toEqual(['a rule file nests at most 50 levels deep'])
+  })
+
   it.each([
     ['nested lists', '['.repeat(50_000)],
-    ['nested maps', '{a: '.repeat(30_000)],
+    ['nested maps', '{a: '.repeat(20_000)],
     ['nested blocks', Array.from({ length: 400 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+    ['closed nested lists', `${'['.repeat(40_000)}${']'.repeat(40_000)}`],
+    ['nested dashes', `${'- '.repeat(40_000)}a`],
+    ['nested question marks', '? '.repeat(40_000)],
     ['an endless line', `rule_id: ${'x'.repeat(90_000)}`],
     ['a huge file', '#'.repeat(300_000)],
     ['many keys', Array.from({ length: 9_000 }, (_, i) => `k${i}: 1`).join('\n')],
