@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../core/ports/log.ts'
 import type { Topics } from '../core/topics.ts'
@@ -20,6 +21,8 @@ export interface WorkerSettings extends ObservationSettings {
   readonly tickAfter: number
   readonly sessionTimeout: number
   readonly batchBytes: number
+  readonly standby: number
+  readonly storeRetention: number
 }
 
 /** The worker as a process: rules published, state on disk, metrics and health, until the context's signal aborts. */
@@ -38,8 +41,15 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
       application,
       topics,
       normalize: await loadNormalizer(settings.schemas),
-      openStore: (partition) => openRocksDb(storeFolder(settings.state, application, partition)),
+      openStore: (partition) =>
+        openRocksDb(storeFolder(settings.state, application, partition), {
+          setAside: (moved) =>
+            logger.error({ partition, ...moved }, 'the state on disk was corrupt; it was moved aside and is rebuilt'),
+        }),
       storedPartitions: () => storedPartitions(settings.state, application),
+      removeStore: (partition) => rm(storeFolder(settings.state, application, partition), { recursive: true }),
+      storeRetentionMs: settings.storeRetention,
+      standby: settings.standby,
       reorderWindowMs: settings.reorderWindow,
       dedupeWindowMs: settings.dedupeWindow,
       tickAfterMs: settings.tickAfter,

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import rocksdb, { type Callback, type Native, type NativeIterator } from 'rocksdb'
 import { assert } from '../core/assert.ts'
 import { messageOf, OncewardError } from '../core/errors.ts'
@@ -9,31 +10,66 @@ export interface RocksDbOptions {
   readonly cacheBytes?: number
   /** Bytes of memtable before it is flushed to a file. */
   readonly writeBufferBytes?: number
+  /**
+   * For databases that can be made again: one that is corrupt is moved to `aside`, never deleted, and an empty one is
+   * opened in its place. Told of each that was moved, with the reason.
+   */
+  readonly setAside?: (moved: { readonly aside: string; readonly reason: string }) => void
 }
 
 const BINARY = { asBuffer: true } as const
 
+/** Lies in the directory of a database in which corruption was found; holds the reason. */
+const CORRUPT_MARK = 'CORRUPT'
+/** Lies in the directory while it is being opened; holds how many times in a row that was begun and never finished. */
+const OPENING_MARK = 'OPENING'
+/** RocksDB ends the whole process on some damage. A process that is killed is hardly hit in these milliseconds so often. */
+const DEATHS_MAX = 3
+
 /**
  * Opens (or creates) the database in directory `path`. One process may hold it: ONCEWARD_E_STATE_LOCKED otherwise,
- * ONCEWARD_E_STATE_UNUSABLE where it cannot be opened.
+ * ONCEWARD_E_STATE_UNUSABLE where it cannot be opened. Corruption that shows later fails the call with
+ * ONCEWARD_E_STATE_CORRUPT where `setAside` is given (opening again then moves it), ONCEWARD_E_STATE_UNUSABLE otherwise.
  */
 export async function openRocksDb(path: string, options: RocksDbOptions = {}): Promise<OrderedKv> {
-  mkdirSync(path, { recursive: true })
-  const native = rocksdb(path)
-  await new Promise<void>((resolve, reject) => {
-    const open = {
-      createIfMissing: true,
-      cacheSize: options.cacheBytes ?? 16 << 20,
-      writeBufferSize: options.writeBufferBytes ?? 16 << 20,
-    }
-    native.open(open, (error) => (error ? reject(openError(path, error)) : resolve()))
-  })
-  return new GuardedRocksDb(path, native)
+  const { setAside } = options
+  if (setAside === undefined) return openAt(path, options)
+  const known = knownCorruption(path)
+  if (known !== undefined) setAside({ aside: moveAside(path), reason: known })
+  try {
+    return await openAt(path, options)
+  } catch (error) {
+    if (!isCorruption(error)) throw error
+    setAside({ aside: moveAside(path), reason: messageOf(error) })
+    return openAt(path, options)
+  }
 }
 
-function openError(path: string, error: Error): OncewardError {
-  const text = `${error.message} ${messageOf(error.cause ?? '')}`
-  return /lock/i.test(text)
+async function openAt(path: string, options: RocksDbOptions): Promise<OrderedKv> {
+  const opening = options.setAside === undefined ? undefined : join(path, OPENING_MARK)
+  const native = rocksdb(path)
+  try {
+    mkdirSync(path, { recursive: true })
+    if (opening !== undefined) writeFileSync(opening, String(deathsIn(path) + 1))
+    await new Promise<void>((resolve, reject) => {
+      const open = {
+        createIfMissing: true,
+        cacheSize: options.cacheBytes ?? 16 << 20,
+        writeBufferSize: options.writeBufferBytes ?? 16 << 20,
+      }
+      native.open(open, (error) => (error ? reject(error) : resolve()))
+    })
+  } catch (error) {
+    throw openError(path, error)
+  } finally {
+    if (opening !== undefined) rmSync(opening, { force: true })
+  }
+  return new GuardedRocksDb(path, native, options.setAside !== undefined)
+}
+
+function openError(path: string, error: unknown): OncewardError {
+  const text = `${messageOf(error)} ${messageOf(error instanceof Error ? (error.cause ?? '') : '')}`
+  return /lock/i.test(text) && !isCorruption(error)
     ? new OncewardError(
         'ONCEWARD_E_STATE_LOCKED',
         `the state in ${path} is open in another process; a state directory belongs to one process: stop it or give this one its own`,
@@ -44,6 +80,34 @@ function openError(path: string, error: Error): OncewardError {
       })
 }
 
+/** A file that is missing is as bad as one that is wrong: RocksDB names both as they are, on opening and on reading. */
+function isCorruption(error: unknown): boolean {
+  return /Corruption|No such file or directory/.test(
+    `${messageOf(error)} ${error instanceof Error ? messageOf(error.cause ?? '') : ''}`,
+  )
+}
+
+function knownCorruption(path: string): string | undefined {
+  const mark = join(path, CORRUPT_MARK)
+  if (existsSync(mark)) return readFileSync(mark, 'utf8').trim()
+  const deaths = deathsIn(path)
+  return deaths < DEATHS_MAX ? undefined : `the process ended ${deaths} times in a row while it was opened`
+}
+
+function deathsIn(path: string): number {
+  const mark = join(path, OPENING_MARK)
+  return existsSync(mark) ? Number(readFileSync(mark, 'utf8')) || 0 : 0
+}
+
+/** Answers where it is now: `<path>.corrupt-1`, or the next number that is free. */
+function moveAside(path: string): string {
+  let number = 1
+  while (existsSync(`${path}.corrupt-${number}`)) number++
+  const aside = `${path}.corrupt-${number}`
+  renameSync(path, aside)
+  return aside
+}
+
 /**
  * Owns the handle's life. The native library crashes the process on use after close, so every call is counted: `close`
  * refuses new ones and waits for those under way.
@@ -51,13 +115,16 @@ function openError(path: string, error: Error): OncewardError {
 class GuardedRocksDb implements OrderedKv {
   readonly #path: string
   readonly #native: Native
+  /** Corruption is marked, for the next opening to move the database aside. */
+  readonly #marks: boolean
   #underWay = 0
   #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
 
-  constructor(path: string, native: Native) {
+  constructor(path: string, native: Native, marks: boolean) {
     this.#path = path
     this.#native = native
+    this.#marks = marks
   }
 
   get(key: Buffer): Promise<Buffer | undefined> {
@@ -97,7 +164,7 @@ class GuardedRocksDb implements OrderedKv {
       })
       try {
         for (;;) {
-          const entry = await nextEntry(iterator)
+          const entry = await this.#nextEntry(iterator)
           if (entry === undefined) return
           yield entry
         }
@@ -148,18 +215,30 @@ class GuardedRocksDb implements OrderedKv {
     if (this.#underWay === 0) this.#idle?.()
   }
 
-  #failure(error: Error): OncewardError {
-    return new OncewardError('ONCEWARD_E_STATE_UNUSABLE', `the state in ${this.#path} failed: ${error.message}`, {
-      cause: error,
+  #nextEntry(iterator: NativeIterator): Promise<readonly [Buffer, Buffer] | undefined> {
+    return new Promise((resolve, reject) => {
+      iterator.next((error, key, value) => {
+        if (error) reject(this.#failure(error))
+        else resolve(key === undefined || value === undefined ? undefined : [key, value])
+      })
     })
   }
-}
 
-function nextEntry(iterator: NativeIterator): Promise<readonly [Buffer, Buffer] | undefined> {
-  return new Promise((resolve, reject) => {
-    iterator.next((error, key, value) => {
-      if (error) reject(error)
-      else resolve(key === undefined || value === undefined ? undefined : [key, value])
-    })
-  })
+  #failure(error: Error): OncewardError {
+    const text = `the state in ${this.#path} failed: ${error.message}`
+    if (!this.#marks || !isCorruption(error)) {
+      return new OncewardError('ONCEWARD_E_STATE_UNUSABLE', text, { cause: error })
+    }
+    return new OncewardError('ONCEWARD_E_STATE_CORRUPT', `${text}; ${this.#mark(error.message)}`, { cause: error })
+  }
+
+  /** Says what comes of it. Where even the mark cannot be written, the next reading finds the corruption again. */
+  #mark(reason: string): string {
+    try {
+      writeFileSync(join(this.#path, CORRUPT_MARK), `${reason}\n`)
+      return 'it is moved aside and made again when it is opened next'
+    } catch (error) {
+      return `it could not even be marked as corrupt (${messageOf(error)})`
+    }
+  }
 }
