@@ -4,6 +4,10 @@ import type { PartitionStore } from '../state/partition-store.ts'
 import { decideRecovery, type Recovery, type RecoveryFacts } from '../state/recovery.ts'
 import { STORE_FORMAT, type Stamp } from '../state/stamp.ts'
 import type { TaskMeta } from '../state/stores.ts'
+import { ChangelogFollower } from './changelog-follower.ts'
+
+/** Large, for nothing else is done meanwhile. */
+const READ_BYTES_MAX = 8 << 20
 
 export interface RecoveryOptions {
   readonly log: Log
@@ -80,8 +84,7 @@ async function carryOut(options: RecoveryOptions, facts: RecoveryFacts): Promise
     return { recovery, position, changelogOffset, stampedAt: stamp.writtenAt, meta, applied: 0 }
   }
   if (recovery.kind === 'rebuild') await store.clear()
-  const from = recovery.kind === 'rebuild' ? facts.changelog.earliest : recovery.from
-  const { reached, applied } = await applyChangelog(options, from, facts.changelog.end)
+  const { reached, applied } = await applyChangelog(options, facts, recovery)
   const meta = await store.meta()
   const position = positionAfter(options, facts, meta)
   const stamp = stampOf(facts, position, reached)
@@ -117,28 +120,32 @@ async function committedOf({ log, application, partition, events }: RecoveryOpti
   return committed
 }
 
+/** A stop in between loses nothing: what was applied is stamped, and the next recovery goes on from there. */
 async function applyChangelog(
   options: RecoveryOptions,
-  from: number,
-  end: number,
+  facts: RecoveryFacts,
+  recovery: Recovery & { kind: 'replay-tail' | 'rebuild' },
 ): Promise<{ reached: number; applied: number }> {
-  const reader = await options.log.reader({ topic: options.changelog, partition: options.partition })
-  let reached = from
+  const { now, stamp, changelog } = facts
+  const { end } = changelog
+  const rebuild = recovery.kind === 'rebuild'
+  const follower = await ChangelogFollower.open({
+    ...options,
+    from: rebuild ? changelog.earliest : recovery.from,
+    levelAt: rebuild || !isStamp(stamp) ? now : stamp.writtenAt,
+    readBytesMax: READ_BYTES_MAX,
+  })
   let applied = 0
   try {
-    while (reached < end) {
+    while (follower.reached < end) {
       if (options.cancelled()) throw new OncewardError('ONCEWARD_E_LOG_CLOSED', `${where(options)}recovery was stopped`)
-      const batch = await reader.read(reached, { bytesMax: 4 << 20 })
-      await options.store.apply(batch.records)
-      applied += batch.records.length
-      // Nothing readable before the end: what is left are markers and aborted records.
-      reached = batch.records.length === 0 && batch.nextOffset <= reached ? end : batch.nextOffset
-      options.progress?.(reached, end)
+      applied += (await follower.step()).applied
+      options.progress?.(follower.reached, end)
     }
+    return { reached: follower.reached, applied }
   } finally {
-    await reader.close()
+    await follower.close()
   }
-  return { reached, applied }
 }
 
 /** The committed offset, or what the state says of itself where the group has forgotten its offsets. */

@@ -121,6 +121,11 @@ export class PartitionTask {
     return this.#position
   }
 
+  /** The next changelog offset that the store does not have. */
+  get changelogOffset(): number {
+    return this.#changelogOffset
+  }
+
   get watermark(): number | undefined {
     return this.#watermark
   }

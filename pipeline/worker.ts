@@ -12,6 +12,8 @@ import type { BatchCounts } from '../operators/operator.ts'
 import type { OutputPartitions } from './outputs.ts'
 import { PartitionSlot } from './partition-slot.ts'
 import { RuleFeed } from './rule-feed.ts'
+import { Standbys } from './standbys.ts'
+import { Stores } from './stores.ts'
 import { PartitionTask, type TaskOptions } from './task.ts'
 import { runTicker } from './ticker.ts'
 import { createTopology } from './topology.ts'
@@ -31,6 +33,12 @@ export interface WorkerOptions {
   readonly openStore: (partition: number) => Promise<OrderedKv>
   /** Partitions that have a store here already: the group gives this worker those rather than others. */
   readonly storedPartitions?: () => readonly number[]
+  /** Deletes the store of a partition, which is closed. */
+  readonly removeStore?: (partition: number) => Promise<void>
+  /** How long the store of a partition that this worker has no part in any more is kept, ms; for ever where it is left out. */
+  readonly storeRetentionMs?: number
+  /** Copies of each partition's state that workers shall keep beside its owner's, this one among them; default 0. */
+  readonly standby?: number
   readonly reorderWindowMs: number
   readonly dedupeWindowMs: number
   /** How long a partition with held events may be silent before a tick moves its time, ms of wall clock. */
@@ -61,6 +69,8 @@ export class Worker {
   readonly #feed: RuleFeed
   readonly #slots = new Map<number, PartitionSlot>()
   readonly #stopping = new AbortController()
+  readonly #stores: Stores
+  #standbys: Standbys | undefined
   #consumer: GroupConsumer | undefined
   #taskOptions: CommonTaskOptions | undefined
   #assigned = false
@@ -72,6 +82,14 @@ export class Worker {
     this.#options = options
     const { log, logger, clock, topics } = options
     this.#feed = new RuleFeed({ log, topic: topics.control, logger, clock })
+    this.#stores = new Stores({
+      clock,
+      logger,
+      open: options.openStore,
+      list: options.storedPartitions ?? (() => []),
+      remove: options.removeStore,
+      retentionMs: options.storeRetentionMs,
+    })
     this.#failed = new Promise((_, reject) => {
       this.#fail = reject
     })
@@ -80,26 +98,31 @@ export class Worker {
 
   /** Works until `stop`; rejects with an OncewardError where it cannot go on. */
   async run(): Promise<void> {
-    const { log, topics, application, sessionTimeoutMs, batchBytesMax, storedPartitions } = this.#options
+    const { log, topics, application, sessionTimeoutMs, batchBytesMax, standby } = this.#options
+    const { signal } = this.#stopping
     try {
       await prepareWorkerTopics(this.#options)
       this.#taskOptions = await this.#prepareTasks()
+      this.#standbys = new Standbys({ ...this.#taskOptions, openStore: (partition) => this.#stores.open(partition) })
+      await this.#stores.takeStock()
       await this.#waitForRules()
       if (this.#stopping.signal.aborted) return
       this.#feed.follow()
       this.#consumer = log.consumer({
         group: application,
         topics: [topics.events],
-        holdsState: () => (storedPartitions?.() ?? []).map((partition) => ({ topic: topics.events, partition })),
+        holdsState: () => this.#held().map((held) => ({ topic: topics.events, ...held })),
+        ...(standby === undefined ? {} : { standbyCopies: standby }),
         ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
         ...(batchBytesMax === undefined ? {} : { batchBytesMax }),
       })
-      const ticker = runTicker({ ...this.#options, slots: () => this.#slots.values(), signal: this.#stopping.signal })
+      const ticker = runTicker({ ...this.#options, slots: () => this.#slots.values(), signal })
+      const sweeper = this.#stores.sweep(signal, (partition) => !this.#assigned || this.#uses(partition))
       try {
         await Promise.race([this.#consumer.run(this.#handler()), this.#failed])
       } finally {
         this.#stopping.abort()
-        await ticker
+        await Promise.all([ticker, sweeper])
       }
     } finally {
       await this.stop()
@@ -117,7 +140,9 @@ export class Worker {
     for (const slot of this.#slots.values()) slot.lose()
     const stopped = new AbortController()
     const cutOff = this.#cutOffAfterGrace(stopped.signal)
+    const copiesClosed = this.#standbys?.close()
     await this.#consumer?.stop()
+    await Promise.race([copiesClosed, cutOff])
     stopped.abort()
     await cutOff
   }
@@ -133,11 +158,15 @@ export class Worker {
     const slots = [...this.#slots.values()]
     const failed = slots.filter(({ failure }) => failure !== undefined)
     const opening = slots.filter(({ task, failure }) => task === undefined && failure === undefined)
+    const copies = this.#standbys?.copies() ?? []
+    // One that is not needed for any partition does its work all the same where it keeps copies.
+    const standsBy = copies.length > 0 && copies.every(({ level }) => level)
+    const placed = this.#assigned || standsBy
     return {
       alive: true,
-      ready: this.#assigned && opening.length + failed.length === 0 && !this.#stopping.signal.aborted,
+      ready: placed && opening.length + failed.length === 0 && !this.#stopping.signal.aborted,
       reasons: [
-        ...(this.#assigned ? [] : ['the group has not given this worker its partitions yet']),
+        ...(placed ? [] : ['the group has not given this worker its partitions yet']),
         ...opening.map(({ partition }) => `partition ${partition} is recovering`),
         ...failed.map(({ partition, failure }) => `partition ${partition} has failed: ${messageOf(failure)}`),
         ...(this.#stopping.signal.aborted ? ['the worker is stopping'] : []),
@@ -197,6 +226,10 @@ export class Worker {
         const slot = this.#slots.get(batch.partition)
         return slot === undefined ? Promise.resolve(batch.fetchOffset) : slot.batch(batch)
       },
+      standby: (partitions) => {
+        if (this.#stopping.signal.aborted) return
+        this.#standbys?.want(partitions.flatMap(({ partition }) => (this.#slots.has(partition) ? [] : [partition])))
+      },
     }
   }
 
@@ -215,6 +248,7 @@ export class Worker {
       onFailed: () => this.#endWhereNoneWorks(),
       ...(failedRetryMs === undefined ? {} : { failedRetryMs }),
     })
+    await this.#standbys?.release(partition)
     this.#slots.set(partition, slot)
     if (this.#stopping.signal.aborted) slot.lose()
     await slot.open()
@@ -229,11 +263,26 @@ export class Worker {
 
   async #release(slot: PartitionSlot): Promise<void> {
     const { metrics, topics } = this.#options
+    const reached = slot.task?.changelogOffset
     await slot.release()
+    if (reached !== undefined) this.#stores.left(slot.partition, reached)
     this.#slots.delete(slot.partition)
     metrics.lagRecords.remove({ topic: topics.events, partition: slot.partition })
     metrics.lagSeconds.remove({ topic: topics.events, partition: slot.partition })
     this.#failedPartitions()
+  }
+
+  /** What the group is told: copies as they are now, other stores as they were left. */
+  #held(): readonly { readonly partition: number; readonly reached: number }[] {
+    const held = new Map(this.#stores.held().map(({ partition, reached }) => [partition, reached]))
+    for (const { partition, reached } of this.#standbys?.copies() ?? []) {
+      if (reached !== undefined) held.set(partition, reached)
+    }
+    return [...held].map(([partition, reached]) => ({ partition, reached }))
+  }
+
+  #uses(partition: number): boolean {
+    return this.#slots.has(partition) || this.#standbys?.has(partition) === true
   }
 
   #failedPartitions(): readonly PartitionSlot[] {
@@ -250,13 +299,13 @@ export class Worker {
   }
 
   async #open(partition: number, cancelled: () => boolean): Promise<PartitionTask> {
-    const { clock, logger, metrics, openStore } = this.#options
+    const { clock, logger, metrics } = this.#options
     if (this.#taskOptions === undefined) throw new OncewardError('ONCEWARD_E_INTERNAL', 'a partition came before run')
     const startedMs = clock.monotonic()
     const task = await PartitionTask.open({
       ...this.#taskOptions,
       partition,
-      openStore: () => openStore(partition),
+      openStore: () => this.#stores.open(partition),
       cancelled,
     })
     const { recovery, position, applied } = task.recovered

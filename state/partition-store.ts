@@ -45,20 +45,34 @@ export class PartitionStore {
     await this.kv.clear(EVERYTHING)
   }
 
-  /** Applies a run of changelog records. The stamp comes after the last one. */
-  async apply(records: readonly LogRecord[]): Promise<void> {
-    const last = new Map<string, LogRecord>()
-    for (const record of records) {
-      assert(record.key !== null, 'a changelog record has a key')
-      last.set(record.key.toString('latin1'), record)
-    }
+  /**
+   * Applies a run of changelog records, with the stamp that it leads to, in one write. `stampOf` is given the input offset
+   * that the state then knows of itself; undefined where it knows none.
+   */
+  async apply(records: readonly LogRecord[], stampOf: (inputOffset: number | undefined) => Stamp): Promise<void> {
     const ops: KvOp[] = []
-    for (const { key, value } of last.values()) {
-      if (key === null) continue
-      ops.push(changeOp({ key, value }))
-      if (key[0] === SEEN_CHUNK_PREFIX.charCodeAt(0)) await this.#indexChunk(key, value, ops)
+    // A segment dropped within the run leaves nothing in the index, so of these only the last record counts.
+    const chunks = new Map<string, Change>()
+    let meta: Buffer | null | undefined
+    for (const { key, value } of records) {
+      assert(key !== null, 'a changelog record has a key')
+      if (key[0] === CHUNK_BYTE) chunks.set(key.toString('latin1'), { key, value })
+      else {
+        ops.push(changeOp({ key, value }))
+        if (key[0] === META_BYTE) meta = value
+      }
     }
-    await this.kv.write(ops)
+    const index = await this.#indexOps(chunks.values())
+    for (const change of chunks.values()) ops.push(changeOp(change))
+    const task = meta === undefined ? await this.meta() : decodeMeta(meta)
+    const stamp = encodeStamp(stampOf(task?.inputOffset))
+    // Ids that are forgotten come before those that a later chunk has renewed.
+    await this.kv.write([
+      ...index.forgotten,
+      ...ops,
+      ...index.remembered,
+      { type: 'put', key: STAMP_KEY, value: stamp },
+    ])
   }
 
   async close(): Promise<void> {
@@ -66,23 +80,40 @@ export class PartitionStore {
   }
 
   /** A chunk adds its ids to the index; its tombstone takes away those that no later chunk has renewed. */
-  async #indexChunk(key: Buffer, value: Buffer | null, ops: KvOp[]): Promise<void> {
-    const hour = hourOfChunkKey(key)
-    if (value !== null) {
-      for (const { hash, ts } of decodeSeenChunk(hour, value)) {
-        ops.push({ type: 'put', key: seenIndexKey(hash), value: encodeSeenTime(ts) })
+  async #indexOps(chunks: Iterable<Change>): Promise<{ readonly forgotten: KvOp[]; readonly remembered: KvOp[] }> {
+    const forgotten: KvOp[] = []
+    const remembered: KvOp[] = []
+    for (const { key, value } of chunks) {
+      const hour = hourOfChunkKey(key)
+      if (value === null) {
+        for (const hash of await this.#onlyIn(key, hour)) forgotten.push({ type: 'del', key: seenIndexKey(hash) })
+        continue
       }
-      return
+      for (const { hash, ts } of decodeSeenChunk(hour, value)) {
+        remembered.push({ type: 'put', key: seenIndexKey(hash), value: encodeSeenTime(ts) })
+      }
     }
-    const former = await this.kv.get(key)
-    if (former === undefined) return
-    const entries = decodeSeenChunk(hour, former)
+    return { forgotten, remembered }
+  }
+
+  /** The ids of a stored chunk that no later one has renewed. */
+  async #onlyIn(key: Buffer, hour: number): Promise<string[]> {
+    const chunk = await this.kv.get(key)
+    if (chunk === undefined) return []
+    const entries = decodeSeenChunk(hour, chunk)
     const times = await this.kv.getMany(entries.map(({ hash }) => seenIndexKey(hash)))
-    entries.forEach(({ hash, ts }, i) => {
+    return entries.flatMap(({ hash, ts }, i) => {
       const stored = times[i]
-      if (stored !== undefined && decodeSeenTime(stored) === ts) ops.unshift({ type: 'del', key: seenIndexKey(hash) })
+      return stored !== undefined && decodeSeenTime(stored) === ts ? [hash] : []
     })
   }
+}
+
+const CHUNK_BYTE = SEEN_CHUNK_PREFIX.charCodeAt(0)
+const META_BYTE = META.prefix.charCodeAt(0)
+
+function decodeMeta(bytes: Buffer | null): TaskMeta | undefined {
+  return bytes === null ? undefined : META.decode(bytes)
 }
 
 const EVERYTHING = { gte: Buffer.from([0]), lt: Buffer.from([255]) } as const

@@ -1,5 +1,5 @@
 import type { OffsetBounds } from '../core/ports/log.ts'
-import { STORE_FORMAT, type Stamp } from './stamp.ts'
+import { NO_INPUT_OFFSET, STORE_FORMAT, type Stamp } from './stamp.ts'
 
 /** What is known of a partition when a worker acquires it, after all older transactions are settled. */
 export interface RecoveryFacts {
@@ -87,8 +87,24 @@ function fromStamp(facts: RecoveryFacts): Recovery {
   return {
     kind: 'replay-tail',
     from: stamp.changelogOffset,
-    reason: `the store stands at input offset ${stamp.inputOffset}, the commit at ${committed ?? 'none'}`,
+    reason: `${standing(stamp)}, the commit at ${committed ?? 'none'}`,
   }
+}
+
+/**
+ * Decides how a copy of another worker's partition is begun: the same as for one's own, except that nothing is asked of the
+ * input, which is the owner's affair, and that a copy is never `ready`: it goes on following. Pure.
+ */
+export function decideStandby(facts: Omit<RecoveryFacts, 'committed' | 'input'>): Exclude<Recovery, { kind: 'ready' }> {
+  const recovery = fromStamp({ ...facts, committed: undefined, input: { earliest: 0, end: 0 } })
+  if (recovery.kind !== 'ready') return recovery
+  return { kind: 'replay-tail', from: facts.changelog.earliest, reason: recovery.reason }
+}
+
+function standing({ inputOffset, changelogOffset }: Stamp): string {
+  return inputOffset === NO_INPUT_OFFSET
+    ? `the store has applied the changelog up to ${changelogOffset}`
+    : `the store stands at input offset ${inputOffset}`
 }
 
 /** Why the store is not this partition's state, or undefined where it is. */

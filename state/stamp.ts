@@ -6,13 +6,16 @@ export interface Stamp {
   readonly format: number
   readonly application: string
   readonly partition: number
-  /** The next input offset to read. */
+  /** The next input offset to read; NO_INPUT_OFFSET where the state lies between two commits and is level with none. */
   readonly inputOffset: number
   /** The next changelog offset to apply. */
   readonly changelogOffset: number
   /** Wall clock, ms since the epoch, when it was written: tombstones older than this may be gone from the changelog. */
   readonly writtenAt: number
 }
+
+/** In a stamp: the changelog was applied up to the middle of a commit, and what follows it must be applied before use. */
+export const NO_INPUT_OFFSET = -1
 
 /** Raised whenever the layout of the store changes: an older store is then rebuilt from the changelog. */
 export const STORE_FORMAT = 1

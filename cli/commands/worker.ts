@@ -43,6 +43,21 @@ const batchBytes = setting('batch-bytes', {
   help: 'most bytes of one partition in one batch; a batch is one transaction',
 })
 
+const standby = setting('standby', {
+  type: 'integer',
+  default: '0',
+  min: 0,
+  max: 10,
+  help: "copies of each partition's state that workers keep beside its owner's, so that taking it over needs no rebuild; the same for every worker",
+})
+
+const storeRetention = setting('store-retention', {
+  type: 'duration',
+  default: '7d',
+  min: 3_600_000,
+  help: 'how long the state of a partition that this worker neither works on nor keeps a copy of stays on its disk',
+})
+
 export const worker = command({
   name: 'worker',
   group: 'On Kafka',
@@ -58,6 +73,10 @@ export const worker = command({
     {
       line: 'onceward worker --brokers localhost:9092 --application season --rules rules --state state',
       says: 'one worker; start more of them with a state folder each',
+    },
+    {
+      line: 'onceward worker --brokers localhost:9092 --application season --state state --standby 1',
+      says: 'with a copy of each partition on another worker, which is ready to go on at once',
     },
     {
       line: 'onceward worker --config production.yaml --metrics-port 9101 --log-level info',
@@ -77,6 +96,8 @@ export const worker = command({
     tickAfter,
     sessionTimeout,
     batchBytes,
+    standby,
+    storeRetention,
     metricsPort,
     metricsHost,
     ...KAFKA_SECURITY,

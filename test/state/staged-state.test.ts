@@ -165,7 +165,7 @@ describe('staged state', () => {
         const rebuilt = memoryKv()
         const records = asRecords(log)
         for (let at = 0; at < records.length; at += run)
-          await new PartitionStore(rebuilt).apply(records.slice(at, at + run))
+          await new PartitionStore(rebuilt).apply(records.slice(at, at + run), () => stamp)
         expect(await contents(rebuilt)).toEqual(await contents(kv))
       }),
       { numRuns: 300 },
