@@ -19,7 +19,10 @@ export function earliestLocal(zone: string, horizon: number): number {
  * there it is the event itself. At once, it is the horizon; but held events are released only at the end of the batch,
  * and with another version of the rule they may fall into the same account: while any waits, nothing younger is forgotten.
  */
-export function oldestUnscored({ rule, event }: Scoring, { time, waiting, joined }: BatchContext): number {
+export function oldestUnscored(
+  { rule, event }: Pick<Scoring, 'rule' | 'event'>,
+  { time, waiting, joined }: Pick<BatchContext, 'time' | 'waiting' | 'joined'>,
+): number {
   if (rule.ordering === 'strict') return Math.min(event.ts, time.horizon)
   if (waiting.length === 0 && joined.length === 0) return time.horizon
   return Math.min(time.horizonBefore, waiting[0]?.event.ts ?? Number.POSITIVE_INFINITY)

@@ -2,8 +2,10 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../core/durations.ts'
 import type { CapName } from '../../core/model/score.ts'
-import { earliestLocal } from '../../operators/account-pruning.ts'
+import { earliestLocal, oldestUnscored } from '../../operators/account-pruning.ts'
 import { applyCaps, emptyAccount } from '../../operators/cap.ts'
+import { EventTime } from '../../operators/event-time.ts'
+import type { Turn } from '../../operators/operator.ts'
 import { localMs } from '../../rules/calendar.ts'
 import type { Caps } from '../../rules/compiled.ts'
 import { ACCOUNTS, type Account, accountKey } from '../../state/stores.ts'
@@ -90,6 +92,30 @@ describe('pruning', () => {
       )
     },
   )
+
+  test.each<[name: string, ordering: 'any' | 'strict', held: number | undefined, joined: boolean, expected: number]>([
+    ['at once: the horizon', 'any', undefined, false, NOW - 60_000],
+    ['at once, while the batch has strict events: the horizon as it began', 'any', undefined, true, NOW - 100_000],
+    ['at once, while an older event waits: that event', 'any', NOW - 110_000, false, NOW - 110_000],
+    ['in the strict lane: the event', 'strict', NOW - 110_000, true, NOW - 90_000],
+  ])('no younger windows are forgotten than those of the oldest event still to be scored, %s', (_name, ...given) => {
+    const [ordering, held, hasJoined, expected] = given
+    const time = new EventTime(60_000, NOW - 40_000)
+    time.advance(NOW)
+    const turn = (ts: number): Turn => ({
+      event: { eventId: 'h', eventName: 'login', userId: 'u', ts, data: {} },
+      ingestTs: ts,
+      lane: 'strict',
+      scorings: [],
+    })
+    const batch = {
+      time,
+      waiting: held === undefined ? [] : [turn(held), turn(held + 1)],
+      joined: hasJoined ? [turn(NOW)] : [],
+    }
+    const scoring = { rule: testRule({ ruleId: 'r', ordering }), event: turn(NOW - 90_000).event }
+    expect(oldestUnscored(scoring, batch)).toBe(expected)
+  })
 
   test('in UTC a minute is forgotten once no event can fall into it', async () => {
     const engine = new TestEngine([testRule({ ruleId: 'r', caps: { perMinute: 5 } })])

@@ -186,7 +186,7 @@ describe('a stop at any step of a batch', () => {
         const life = await live(stops, strict ? strictly(RULE_FILES) : RULE_FILES)
         expect(life.decisions).not.toContain('rebuild')
       }),
-      { numRuns: 30, endOnFailure: true },
+      { numRuns: 20, endOnFailure: true },
     )
   })
 })

@@ -39,6 +39,8 @@ export interface StartOptions {
   readonly batchBytesMax?: number
   readonly sessionTimeoutMs?: number
   readonly tickAfterMs?: number
+  /** How long a failed partition waits for its next try, ms; default 1,000. */
+  readonly failedRetryMs?: number
 }
 
 /** What the lab shows after a run: the committed output, read back from the topics. */
@@ -233,6 +235,7 @@ export class RunningWorker {
       tickAfterMs: options.tickAfterMs ?? 365 * DAY_MS,
       sessionTimeoutMs: options.sessionTimeoutMs ?? LONG_MS,
       batchBytesMax: options.batchBytesMax ?? 8_000,
+      failedRetryMs: options.failedRetryMs ?? 1_000,
       onBatch: () => void this.batches++,
     })
     this.ended = this.worker.run().catch((error: unknown) => {
