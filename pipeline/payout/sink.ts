@@ -7,7 +7,7 @@ import { setMaxListeners } from 'node:events'
 import type { Clock } from '../../core/clock.ts'
 import { hasCode, messageOf } from '../../core/errors.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
-import type { Log } from '../../core/ports/log.ts'
+import type { GroupConsumer, Log } from '../../core/ports/log.ts'
 import type { Logger } from '../../core/ports/logger.ts'
 import type { Wallet } from '../../core/ports/wallet.ts'
 import type { Random } from '../../core/random.ts'
@@ -73,12 +73,7 @@ export function createSink(options: SinkOptions): Sink {
     await insistent.insist('bring the schema up to date', () => options.ledger.migrate())
     const deadLetters = await openDeadLetters(options.log, options.topics.dlq, clock)
     if (stopping.signal.aborted) return deadLetters.close()
-    const { sessionTimeoutMs } = options
-    const consumer = options.log.consumer({
-      group: options.group,
-      topics: [options.topics.rewards],
-      ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
-    })
+    const consumer = openConsumer(options)
     const shared = { ...options, counters, deadLetters, patience: insistent, metrics: options.metrics ?? {} }
     payer = createPayer({
       ...shared,
@@ -126,6 +121,11 @@ export function createSink(options: SinkOptions): Sink {
     },
     stats: () => ({ ...counters, inFlight: payer?.inFlight() ?? 0, lagRecords: intake?.lagRecords() ?? 0 }),
   }
+}
+
+function openConsumer({ log, group, topics, sessionTimeoutMs }: SinkOptions): GroupConsumer {
+  const session = sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }
+  return log.consumer({ group, topics: [topics.rewards], ...session })
 }
 
 /** Waits for all; the first that fails has the others stopped, and its error is thrown once they have ended. */

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { systemClock as clock } from '../../core/clock.ts'
 import type { FaultKind, PlannedFault } from './faults.ts'
 import { type Installation, SESSION_MS } from './installation.ts'
 import type { Service } from './service.ts'
+import { spoilStore } from './spoiled-store.ts'
 
 /** SPEC of the hand-over: SIGTERM to exit, at most. */
 export const TERMINATE_MS_MAX = 5_000
@@ -80,6 +82,8 @@ export class Actions {
         return this.#onOne(kind, { of: workers, target }, (service) => this.#terminateAndStart(service))
       case 'term-sink':
         return this.#onOne(kind, { of: sinks, target }, (service) => this.#terminateAndStart(service))
+      case 'corrupt-worker':
+        return this.#onOne(kind, { of: workers, target }, (service) => this.#corruptAndStart(service, target))
       case 'kafka-kill':
       case 'kafka-restart':
         return this.#restartKafka(kind)
@@ -108,6 +112,13 @@ export class Actions {
   async #terminateAndStart(service: Service): Promise<void> {
     await this.terminate(service)
     await clock.sleep(OUTAGE_MS)
+    service.start()
+  }
+
+  async #corruptAndStart(service: Service, target: number): Promise<void> {
+    await service.kill()
+    const spoiled = spoilStore(join(this.#installation.stateOf(service), this.#installation.application), target)
+    if (spoiled !== undefined) this.#note(`corrupted ${service.name}: ${spoiled}`)
     service.start()
   }
 

@@ -142,9 +142,6 @@ class Run {
     const { log, application, topics } = this.#installation
     const events = await groupLag(log, application, topics.events)
     const rewards = await groupLag(log, `${application}.sink`, topics.rewards)
-    this.#note(
-      JSON.stringify([events, rewards].map((one) => one?.partitions.map(({ position, end }) => `${position}/${end}`))),
-    )
     return (events?.records ?? 0) + (rewards?.records ?? 0)
   }
 

@@ -12,6 +12,7 @@ export const FAULT_KINDS = {
   'kafka-restart': 'orderly restart of the Kafka broker',
   'postgres-kill': 'immediate shutdown of Postgres (as a crash), started again',
   'postgres-restart': 'orderly restart of Postgres',
+  'corrupt-worker': 'SIGKILL of a worker, garbage in the files of one of its stores, started again',
   scale: 'workers 1, then 3, then 2, by SIGTERM and new processes',
 } as const
 

@@ -30,6 +30,8 @@ export interface Installation {
   readonly workers: readonly Service[]
   readonly sinks: readonly Service[]
   readonly wallet: string
+  /** The state folder of a worker. */
+  stateOf(worker: Service): string
   /** Ends of processes that nobody asked for. */
   readonly deaths: readonly string[]
   stop(): Promise<void>
@@ -68,7 +70,9 @@ export async function startInstallation({ dir, seed, prefix }: InstallationOptio
     const place = { dir, application: `${prefix}season`, prefix, brokers: kafka.brokers }
     const workers = range(WORKERS_MAX).map((n) => service(`worker-${n}`, workerFlags(place, n)))
     const sinks = range(SINKS).map((n) => service(`sink-${n}`, sinkFlags({ ...place, db: postgres.url, wallet })))
-    return { kafka, postgres, log, topics, application: place.application, workers, sinks, wallet, deaths, stop }
+    const stateOf = ({ name }: Service): string => stateFolder(dir, name)
+    const { application } = place
+    return { kafka, postgres, log, topics, application, workers, sinks, wallet, stateOf, deaths, stop }
   } catch (error) {
     await stop()
     throw error
@@ -87,6 +91,10 @@ function serviceMaker(dir: string, stops: (() => Promise<unknown>)[], deaths: st
   }
 }
 
+function stateFolder(dir: string, worker: string): string {
+  return join(dir, 'state', worker)
+}
+
 function partnerFlags(dir: string, seed: number): string[] {
   const secret = ['--secret-file', join(dir, 'secret')]
   return ['partner', '--port', '0', ...secret, '--seed', String(seed), '--fail-rate', '0.1', '--timeout-rate', '0.05']
@@ -101,7 +109,7 @@ interface Place {
 
 function workerFlags({ dir, application, prefix, brokers }: Place, n: number): string[] {
   const place = ['worker', '--brokers', brokers, '--prefix', prefix, '--application', application]
-  const own = ['--rules', join(dir, 'rules'), '--state', join(dir, 'state', `worker-${n}`), '--log-level', 'info']
+  const own = ['--rules', join(dir, 'rules'), '--state', stateFolder(dir, `worker-${n}`), '--log-level', 'info']
   // Small batches, so that faults find many commits to hit.
   const pace = ['--session-timeout', SESSION, '--dedupe-window', DEDUPE_WINDOW, '--batch-bytes', '16384']
   return [...place, ...own, ...pace]

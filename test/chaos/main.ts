@@ -9,7 +9,7 @@ import { type ChaosReport, runChaos } from './chaos.ts'
 import { ALL_FAULTS, FAULT_KINDS, type FaultKind } from './faults.ts'
 import { reportTable } from './report.ts'
 
-const HELP = `npm run chaos -- [--minutes 10] [--seed N] [--faults a,b|all|none] [--rate 200] [--keep]
+const HELP = `npm run chaos -- [--minutes 10] [--seed N] [--faults a,b|all|none] [--rate 200] [--gap 5] [--keep]
 
 Starts a real Kafka, a real Postgres, workers, sinks and a wallet as processes, feeds them events and breaks them. At the
 end scores, rewards, ledger, budgets and payments are compared with a plain reference.
@@ -21,6 +21,7 @@ ${Object.entries(FAULT_KINDS)
   .map(([kind, text]) => `                  ${kind.padEnd(17)} ${text}`)
   .join('\n')}
   --rate N      events a second (default 200)
+  --gap S       seconds from one fault to the next, on average (default 5)
   --keep        keep the run's folder, with the logs of all processes, even where there is no difference
 
 Exit codes: 0 no difference, 1 any difference, 2 wrong usage.
@@ -30,6 +31,7 @@ interface Usage {
   readonly minutes: number
   readonly seed: number
   readonly rate: number
+  readonly gap: number
   readonly faults: readonly FaultKind[]
   readonly keep: boolean
 }
@@ -42,6 +44,7 @@ function usage(argv: readonly string[]): Usage | 'help' {
       seed: { type: 'string', default: String(Math.floor(clock.now() / 1_000) % 1_000_000) },
       faults: { type: 'string', default: 'all' },
       rate: { type: 'string', default: '200' },
+      gap: { type: 'string', default: '5' },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -51,6 +54,7 @@ function usage(argv: readonly string[]): Usage | 'help' {
     minutes: positive('minutes', values.minutes),
     seed: positive('seed', values.seed),
     rate: positive('rate', values.rate),
+    gap: positive('gap', values.gap),
     faults: faultsOf(values.faults),
     keep: values.keep,
   }
@@ -93,7 +97,7 @@ async function main(): Promise<number> {
     durationMs: asked.minutes * 60_000,
     faults: asked.faults,
     rate: asked.rate,
-    gapMs: [2_000, 8_000],
+    gapMs: [asked.gap * 400, asked.gap * 1_600],
     dir,
     signal: interruption(),
     progress: showProgress,

@@ -96,7 +96,10 @@ export function* feedOf(seed: number): Generator<FedEvent> {
 /** One event that no rule looks at for each user, so far ahead that every event of the strict lane gets its turn. */
 export function closingEvents(seed: number, fed: number, users: readonly string[]): FedEvent[] {
   const ts = START + fed * STEP_MS + 600_000
-  return users.map((id, index) => ({ userId: id, line: envelope(`closing-${seed}-${index}`, 'login', ts, { id }, {}) }))
+  return users.map((id, index) => ({
+    userId: id,
+    line: envelope(`closing-${seed}-${index}`, { name: 'login', ts, user: { id }, payload: {} }),
+  }))
 }
 
 function brokenEvent(index: number): FedEvent {
@@ -118,17 +121,18 @@ function playerEvent(parts: { seed: number; index: number; random: () => number;
   const payload = deposit
     ? { amount, currency: 'EUR', method: 'card' }
     : { game_id: 'slot_wolf', bet, win, currency: 'EUR', provider: 'GameCo' }
-  return { userId: id, line: envelope(`e-${seed}-${index}`, deposit ? 'deposit' : 'bet', ts, { id, geo }, payload) }
+  const name = deposit ? 'deposit' : 'bet'
+  return { userId: id, line: envelope(`e-${seed}-${index}`, { name, ts, user: { id, geo }, payload }) }
 }
 
-function envelope(eventId: string, name: string, ts: number, user: object, payload: object): string {
+function envelope(eventId: string, event: { name: string; ts: number; user: object; payload: object }): string {
   return JSON.stringify({
     event_id: eventId,
-    event_name: name,
+    event_name: event.name,
     version: '1.2.0',
-    ts: new Date(ts).toISOString(),
-    user: { platform: 'web', payer_flag: false, risk_flags: [], ...user },
+    ts: new Date(event.ts).toISOString(),
+    user: { platform: 'web', payer_flag: false, risk_flags: [], ...event.user },
     context: { session_id: 's', device_fp: 'f', ip: '203.0.113.24' },
-    payload,
+    payload: event.payload,
   })
 }

@@ -101,9 +101,13 @@ describe('docs/OPERATIONS.md', () => {
   })
 
   test('the lines of the log that it explains are written somewhere', () => {
-    const sources = ['pipeline/worker.ts', 'pipeline/ticker.ts', 'pipeline/rule-feed.ts', 'cli/worker-process.ts'].map(
-      textOf,
-    )
+    const sources = [
+      'pipeline/worker.ts',
+      'pipeline/partition-slot.ts',
+      'pipeline/ticker.ts',
+      'pipeline/rule-feed.ts',
+      'cli/worker-process.ts',
+    ].map(textOf)
     const section = textOf('docs/OPERATIONS.md').split("## Lines in a worker's log")[1]?.split('\n## ')[0] ?? ''
     const lines = [...section.matchAll(/^\| `([^`]+)` \| (info|warn|error) \|/gm)].map(([, line = '']) => line)
     expect(lines.length).toBeGreaterThan(8)
