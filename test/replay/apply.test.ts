@@ -1,6 +1,9 @@
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import { ISSUED_BY_HEADER, type IssueFacts, decideIssue } from '../../pipeline/replay/issuing.ts'
+import { IdSet } from '../../pipeline/replay/id-set.ts'
+import { decideIssue, ISSUED_BY_HEADER, type IssueFacts, issueMissing } from '../../pipeline/replay/issuing.ts'
+import { prepareReplay } from '../../pipeline/replay/preparation.ts'
+import { normalize } from '../support/engine.ts'
 import { Disk } from '../support/disk.ts'
 import { commitUnknown, FaultyLog } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
@@ -12,7 +15,7 @@ import { partitionIn, replay, type ReplayCall, texts } from './replay-lab.ts'
 let lab: Lab
 afterEach(() => lab.close())
 
-const BETS = generatedBets(3_000, 21)
+const BETS = generatedBets(1_800, 21)
 const STEPS = Array.from({ length: 12 }, (_, step) => step + 1)
 /** More rewards than one transaction of the issuer takes. */
 const STEPS_FILE = `
@@ -160,9 +163,29 @@ describe('apply', () => {
           await lab.close()
         },
       ),
-      { numRuns: 4 },
+      { numRuns: 3 },
     )
   }, 60_000)
+
+  test('issues only what was shown', async () => {
+    await lostSteps()
+    await replay(lab, { settings: { application: 'mend' } })
+    const request = { log: lab.log, clock: lab.clock, application: 'mend', prefix: '', from: 'beginning', to: 'end' }
+    const windows = { reorderWindowMs: 60_000, dedupeWindowMs: 86_400_000 }
+    const prepared = await prepareReplay({ ...request, ...windows, rules: undefined })
+    const before = new Set((await lab.results()).rewards.map(({ reward_task_id }) => reward_task_id))
+    const own = await lab.results({ ...lab.topics, rewards: 'mend.reward.tasks' })
+    const missing = own.rewards.map(({ reward_task_id }) => reward_task_id).filter((id) => !before.has(id))
+    const shown = new IdSet()
+    for (const id of missing.slice(0, 700)) shown.add(id)
+    const { signal } = new AbortController()
+    const steps: number[] = []
+    const options = { log: lab.log, clock: lab.clock, replay: prepared, normalize, shown, signal }
+    expect(await issueMissing({ ...options, onIssued: (count) => void steps.push(count) })).toBe(700)
+    expect(steps).toEqual([500, 700])
+    const after = (await lab.results()).rewards.map(({ reward_task_id }) => reward_task_id)
+    expect(after.filter((id) => !before.has(id)).sort()).toEqual(missing.slice(0, 700).sort())
+  })
 
   test('two that issue at the same moment write each task once', async () => {
     await lostSteps()

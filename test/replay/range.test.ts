@@ -174,6 +174,17 @@ describe('names that are refused', () => {
     expect((await lab.log.listTopics()).filter((topic) => /^(app|other)\.(scores|replay)/.test(topic))).toEqual([])
   })
 
+  test('two that begin at the same moment write one plan', async () => {
+    lab = await Lab.open({ partitions: 2, rules: RULE_FILES })
+    await lab.produce(BETS.slice(0, 200))
+    await work()
+    const both = await Promise.allSettled([replay(lab), replay(lab)])
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(await lab.read({ topic: 'again.replay', partition: 0 })).toHaveLength(1)
+    expect(await lab.read({ topic: 'again.rules.control', partition: 0 })).toHaveLength(2)
+    expect((await replay(lab)).differences).toEqual([])
+  })
+
   test('one that another process works on: one of the two gives up, the other comes to the end', async () => {
     lab = await Lab.open({ partitions: 2, rules: RULE_FILES })
     await lab.produce(BETS)
