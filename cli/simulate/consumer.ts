@@ -86,6 +86,9 @@ class Membership {
       rebalanced: (change) => this.#rebalanced(change),
       startOffset: (partition) => (this.expelled ? undefined : this.#handler.startOffset(partition)),
       batch: (batch, control) => this.#batch(batch, control),
+      standby: (partitions) => {
+        if (!this.expelled && !this.#process.isDead) this.#handler.standby?.(partitions)
+      },
     })
   }
 
@@ -105,6 +108,7 @@ class Membership {
     await Promise.allSettled(this.#underWay)
     const lost = [...this.#held.values()]
     this.#held.clear()
+    this.#handler.standby?.([])
     if (lost.length > 0) await this.#handler.rebalanced({ gained: [], lost })
   }
 

@@ -54,6 +54,12 @@ export class Disk {
     return this.#snapshots.size > 0
   }
 
+  /** Deletes the store of a partition, which is closed. */
+  async remove(partition: number, process: SimulatedProcess): Promise<void> {
+    await process.io(`store ${partition} remove`, async () => void this.#stores.delete(partition))
+  }
+
+  /** All stores are gone, with whatever had them open. */
   lose(): void {
     this.#stores.clear()
     this.#locks.clear()

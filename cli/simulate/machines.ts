@@ -20,6 +20,8 @@ export const SINK_GROUP = 'sim.sink'
 export const WINDOW_MS = 60_000
 export const REMEMBER_MS = 20 * 60_000
 const SESSION_MS = 6_000
+const STORE_RETENTION_MS = 15_000
+const FAILED_RETRY_MS = 3_000
 const BATCH_BYTES = 2_000
 
 /** What a process may end with when its surroundings fail: whoever runs it starts it again. */
@@ -38,6 +40,8 @@ export interface Plant extends Surroundings {
   readonly ledgerDown: { until: number }
   readonly partner: WalletPartner
   readonly normalize: (raw: Buffer | null) => Normalized
+  /** Copies of each partition's state beside its owner's. */
+  readonly standby: number
   /** Told of what must not be. */
   readonly violated: (violation: unknown) => void
 }
@@ -99,9 +103,35 @@ export class Machine {
       process.note('has stopped')
     } catch (error) {
       process.note(`ends with ${error instanceof OncewardError ? error.code : messageOf(error)}`)
-      if (error instanceof OncewardError && FORGIVEN.has(error.code)) return
-      this.#plant.violated(new Violation(`${process.name} ended with: ${messageOf(error)}`, { cause: error }))
+      this.#judge(process, error)
     }
+  }
+
+  /** What fails with anything but what was inflicted on it has a bug. */
+  #judge(process: SimulatedProcess, error: unknown): void {
+    if (process.isDead || (error instanceof OncewardError && FORGIVEN.has(error.code))) return
+    this.#plant.violated(new Violation(`${process.name} failed with: ${messageOf(error)}`, { cause: error }))
+  }
+
+  /** Recoveries, warnings and errors belong into the trace. */
+  #logger(process: SimulatedProcess): Logger {
+    const note = (fields: object, message: string): void => {
+      if (!process.isDead) process.note('error' in fields ? `${message}: ${String(fields.error)}` : message)
+    }
+    const logger: Logger = {
+      ...silentLogger,
+      info: (fields, message) => {
+        if ('decision' in fields && 'partition' in fields) note({}, `partition ${String(fields.partition)}: ${message}`)
+      },
+      warn: note,
+      error: (fields, message) => {
+        note(fields, message)
+        // A partition that has failed stands still and does not end its worker.
+        if ('err' in fields && fields.err instanceof Error) this.#judge(process, fields.err)
+      },
+      child: () => logger,
+    }
+    return logger
   }
 
   #worker(process: SimulatedProcess): Service {
@@ -109,17 +139,21 @@ export class Machine {
     return new Worker({
       log: new SimulatedLog(log, process),
       clock: process.clock,
-      logger: loggerOf(process),
+      logger: this.#logger(process),
       metrics: silentMetrics,
       application: APPLICATION,
       topics,
       normalize,
       openStore: (partition) => this.disk.open(partition, process),
       storedPartitions: () => this.disk.partitions,
+      removeStore: (partition) => this.disk.remove(partition, process),
+      storeRetentionMs: STORE_RETENTION_MS,
+      standby: this.#plant.standby,
       reorderWindowMs: WINDOW_MS,
       dedupeWindowMs: REMEMBER_MS,
       tickAfterMs: 4_000,
       sessionTimeoutMs: SESSION_MS,
+      failedRetryMs: FAILED_RETRY_MS,
       batchBytesMax: BATCH_BYTES,
     })
   }
@@ -134,7 +168,7 @@ export class Machine {
       group: SINK_GROUP,
       clock: process.clock,
       random: chance.random,
-      logger: loggerOf(process),
+      logger: this.#logger(process),
       retry: { retriesMax: 8, baseMs: 100, capMs: 2_000 },
       concurrency: 4,
       leaseMs: 5_000,
@@ -142,21 +176,4 @@ export class Machine {
       stopGraceMs: 1_000,
     })
   }
-}
-
-/** Recoveries, warnings and errors belong into the trace. */
-function loggerOf(process: SimulatedProcess): Logger {
-  const note = (fields: object, message: string): void => {
-    if (!process.isDead) process.note('error' in fields ? `${message}: ${String(fields.error)}` : message)
-  }
-  const logger: Logger = {
-    ...silentLogger,
-    info: (fields, message) => {
-      if ('decision' in fields && 'partition' in fields) note({}, `partition ${String(fields.partition)}: ${message}`)
-    },
-    warn: note,
-    error: note,
-    child: () => logger,
-  }
-  return logger
 }

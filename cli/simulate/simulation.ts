@@ -44,6 +44,8 @@ export interface SimulationResult {
   readonly faults: Readonly<Record<string, number>>
 }
 
+/** Turns of the event loop without anyone asleep after which nothing can wake anything any more. */
+const IDLE_TURNS_MAX = 1_000
 const CONVERGE_MS_MAX = 600_000
 const TICK_BEYOND_MS = 10 * 60_000
 /** How long the changelog keeps tombstones: short, so that a run sees stores that are too old to be caught up. */
@@ -110,6 +112,7 @@ class Simulation {
       ledgerDown: { until: 0 },
       partner: new WalletPartner(REFUSED_USER),
       normalize: options.normalize,
+      standby: chance.between(0, 2),
       violated: () => undefined,
     }
     return new Simulation(options, { plant, ledger, partitions })
@@ -118,12 +121,11 @@ class Simulation {
   async run(): Promise<SimulationResult> {
     const { clock, log, trace } = this.#plant
     void this.#guard(this.#script())
-    while (this.#phase !== 'over' && this.#violation === undefined) {
+    for (let idleTurns = 0; !this.#isOver(); idleTurns++) {
       // Everything that can run runs before time moves.
       await nextTurn()
-      if (this.#violation === undefined && !clock.advance() && !this.#isOver()) {
-        this.#plant.violated(new Violation('nothing can ever happen any more: a deadlock'))
-      }
+      if (clock.advance()) idleTurns = 0
+      if (idleTurns > IDLE_TURNS_MAX) this.#plant.violated(new Violation('nothing can happen any more: a deadlock'))
     }
     await log.close()
     const violation = this.#violation === undefined ? undefined : describe(this.#violation)
@@ -136,7 +138,9 @@ class Simulation {
   async #script(): Promise<void> {
     await this.#prepare()
     for (const machine of this.#machines) machine.start()
-    const alongside = [this.#meanwhile(() => this.#mischief.next()), this.#meanwhile(() => this.#watch())]
+    const alongside = [this.#meanwhile(() => this.#mischief.next()), this.#meanwhile(() => this.#watch())].map((work) =>
+      this.#guard(work),
+    )
     await this.#feed()
     this.#phase = 'converging'
     await Promise.all(alongside)
@@ -151,7 +155,7 @@ class Simulation {
   }
 
   #isOver(): boolean {
-    return this.#phase === 'over'
+    return this.#phase === 'over' || this.#violation !== undefined
   }
 
   /** Whatever fails in the simulation itself is a violation, too. */
