@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { BENCHES } from './commands/bench.ts'
 import { demo } from './commands/demo.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
@@ -24,4 +25,5 @@ export const COMMANDS: readonly Command[] = [
   tail,
   partner,
   simulate,
+  ...BENCHES,
 ]

@@ -67,7 +67,7 @@ export function storeFolder(state: string, application: string, partition: numbe
 }
 
 /** The partitions that have a folder. */
-function storedPartitions(state: string, application: string): number[] {
+export function storedPartitions(state: string, application: string): number[] {
   const folder = join(state, application)
   if (!existsSync(folder)) return []
   return readdirSync(folder).flatMap((name) => {

@@ -5,12 +5,14 @@ import { setting } from './setting.ts'
 const BROKER = /^(\[[0-9a-fA-F:]+\]|[^\s:,/]+):\d{1,5}$/
 const TOPIC_NAME = /^[a-zA-Z0-9._-]{1,180}$/
 
+export const BROKER_ADDRESS = { test: BROKER, right: 'a broker; write HOST:PORT, such as localhost:9092' } as const
+
 export const brokers = setting('brokers', {
   type: 'list',
   required: true,
   placeholder: 'HOST:PORT,...',
   help: 'Kafka brokers to begin with; one that answers is enough',
-  pattern: { test: BROKER, right: 'a broker; write HOST:PORT, such as localhost:9092' },
+  pattern: BROKER_ADDRESS,
 })
 
 export const prefix = setting('prefix', {

@@ -1,0 +1,5 @@
+import type { Command } from '../command.ts'
+import { benchRecovery } from './bench-recovery.ts'
+
+/** The benches, in the order of the help page. A new one is added here and nowhere else. */
+export const BENCHES: readonly Command[] = [benchRecovery]
