@@ -61,6 +61,13 @@ describe('local time', () => {
     }
   })
 
+  it('is within a day of UTC in any year, the first ones and those before included', () => {
+    for (const year of [-100, 0, 1, 99, 1582, 9999]) {
+      const ts = new Date(0).setUTCFullYear(year, 5, 1)
+      expect(Math.abs(zoneOffsetMs('Asia/Kolkata', ts))).toBeLessThan(86_400_000)
+    }
+  })
+
   it('does not depend on what was asked before', () => {
     const slotsApart = 1024 * 86_400_000
     const ts = Date.UTC(2025, 6, 1, 12)

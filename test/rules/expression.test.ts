@@ -236,6 +236,7 @@ describe('mistakes are located and say what would be right', () => {
     ['payload.bet > 3 payload.win > 2', 28, 'between a and c'],
     ['payload.bet (3) > 1', 12, 'payload.bet * (…)'],
     ['(payload.bet > 1) == true', 0, 'join conditions'],
+    ['(payload.bet > 1) in [true]', 0, 'join conditions'],
     ['payload.flag > true', 0, 'write == or !='],
     ['', 0, undefined],
     ['payload.bet >', 13, undefined],
