@@ -158,15 +158,11 @@ export class Worker {
     const slots = [...this.#slots.values()]
     const failed = slots.filter(({ failure }) => failure !== undefined)
     const opening = slots.filter(({ task, failure }) => task === undefined && failure === undefined)
-    const copies = this.#standbys?.copies() ?? []
-    // One that is not needed for any partition does its work all the same where it keeps copies.
-    const standsBy = copies.length > 0 && copies.every(({ level }) => level)
-    const placed = this.#assigned || standsBy
     return {
       alive: true,
-      ready: placed && opening.length + failed.length === 0 && !this.#stopping.signal.aborted,
+      ready: this.#assigned && opening.length + failed.length === 0 && !this.#stopping.signal.aborted,
       reasons: [
-        ...(placed ? [] : ['the group has not given this worker its partitions yet']),
+        ...(this.#assigned ? [] : ['the group has not given this worker its partitions yet']),
         ...opening.map(({ partition }) => `partition ${partition} is recovering`),
         ...failed.map(({ partition, failure }) => `partition ${partition} has failed: ${messageOf(failure)}`),
         ...(this.#stopping.signal.aborted ? ['the worker is stopping'] : []),
@@ -227,6 +223,8 @@ export class Worker {
         return slot === undefined ? Promise.resolve(batch.fetchOffset) : slot.batch(batch)
       },
       standby: (partitions) => {
+        // The group has shared out. A worker that was given nothing is ready all the same: to take over.
+        this.#assigned = true
         if (this.#stopping.signal.aborted) return
         this.#standbys?.want(partitions.flatMap(({ partition }) => (this.#slots.has(partition) ? [] : [partition])))
       },

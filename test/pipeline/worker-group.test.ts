@@ -28,7 +28,7 @@ describe.each([
   test.each([1, 2, 3])('%i workers: totals, rewards and dead letters equal the plain reference', async (workers) => {
     lab = await Lab.open({ partitions: 4, rules })
     const running = Array.from({ length: workers }, () => lab?.start())
-    await lab.until('each has its share', () => running.every((worker) => worker?.worker.health().ready))
+    await lab.until('each has its share', () => running.every((worker) => (worker?.disk.openStores ?? 0) > 0))
     await lab.produce(feed(2_000, 7))
     await lab.tick(Date.parse('2025-11-04T12:00:00Z'))
     await lab.caughtUp()
@@ -67,6 +67,15 @@ describe.each([
     await again.stop()
     for (let partition = 0; partition < 4; partition++) await expectFold(here, again.disk, partition)
   })
+})
+
+test('a worker that gets no partition is ready all the same: to take over', async () => {
+  const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+  const first = here.start()
+  await here.until('the first has it', () => first.worker.health().ready && first.disk.openStores === 1)
+  const second = here.start()
+  await here.until('the second is ready', () => second.worker.health().ready)
+  expect(second.disk.openStores).toBe(0)
 })
 
 test('a worker that stops leaves the group and closes every store', async () => {

@@ -140,6 +140,7 @@ export class FaultyLog implements Log {
         const running = consumer.run({
           rebalanced: (change) => (signal.aborted ? Promise.resolve() : handler.rebalanced(change)),
           startOffset: (partition) => handler.startOffset(partition),
+          standby: (partitions) => handler.standby?.(partitions),
           batch: (batch, control) =>
             signal.aborted ? Promise.resolve(batch.fetchOffset) : handler.batch(batch, control),
         })
