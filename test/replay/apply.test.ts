@@ -187,18 +187,18 @@ describe('apply', () => {
     expect(after.filter((id) => !before.has(id)).sort()).toEqual(missing.slice(0, 700).sort())
   })
 
-  test('two that issue at the same moment write each task once', async () => {
+  test('of two that issue at the same moment, the one that read the topic first is fenced', async () => {
     await lostSteps()
     await replay(lab, { settings: { application: 'one' } })
     await replay(lab, { settings: { application: 'two' } })
-    let confirmed = 0
-    const both = (): Promise<boolean> => {
-      confirmed++
-      return lab.until('both have asked', () => confirmed === 2).then(() => true)
-    }
-    await Promise.allSettled(['one', 'two'].map((name) => apply({ settings: { yes: false }, confirm: both }, name)))
-    expect(confirmed).toBe(2)
-    await apply({}, 'one')
+    let second: Promise<unknown> | undefined
+    const log = new FaultyLog(lab.log, {
+      commit: async (id, _, commit) => {
+        if (id.endsWith('.issuer')) await (second ??= apply({}, 'two'))
+        return commit()
+      },
+    })
+    await expect(apply({ log }, 'one')).rejects.toMatchObject({ code: 'ONCEWARD_E_LOG_FENCED' })
     expect(rewardsOf(await lab.results())).toEqual(referenceRewards())
   })
 })

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import { topicNames } from '../../core/topics.ts'
 import { Disk } from '../support/disk.ts'
+import { FaultyLog } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { reference } from '../support/reference.ts'
 import { SHARED_RULES } from '../support/shared-rules.ts'
@@ -183,6 +184,20 @@ describe('names that are refused', () => {
     expect(await lab.read({ topic: 'again.replay', partition: 0 })).toHaveLength(1)
     expect(await lab.read({ topic: 'again.rules.control', partition: 0 })).toHaveLength(2)
     expect((await replay(lab)).differences).toEqual([])
+  })
+
+  test('one that was begun by another process after it was looked at is left alone', async () => {
+    lab = await Lab.open({ partitions: 2, rules: RULE_FILES })
+    await lab.produce(BETS.slice(0, 200))
+    await work()
+    let other: Promise<unknown> | undefined
+    const log = new FaultyLog(lab.log, {
+      opening: async (id) => {
+        if (id === 'again.plan') await (other ??= replay(lab, { settings: { to: '0:50,1:50' } }))
+      },
+    })
+    await expect(replay(lab, { log })).rejects.toMatchObject({ code: 'ONCEWARD_E_REPLAY_REFUSED' })
+    expect(await lab.read({ topic: 'again.replay', partition: 0 })).toHaveLength(1)
   })
 
   test('one that another process works on: one of the two gives up, the other comes to the end', async () => {

@@ -259,6 +259,16 @@ describe('stopped and continued', () => {
     expect(part.scores.length).toBeLessThan(ended.scores.length)
   })
 
+  test('it is not at its end before every partition is', async () => {
+    await played(generatedBets(2_000, 19), RULE_FILES, 2)
+    const [bounds] = await lab.log.bounds([{ topic: lab.topics.events, partition: 0 }])
+    const settings = { from: `0:${(bounds?.end ?? 0) - 3},1:0` }
+    const disk = new Disk()
+    const first = await replay(lab, { settings, disk, ...stopAfter(8) })
+    expect([first.code, first.stdout]).toEqual([undefined, ''])
+    expect((await replay(lab, { settings, disk })).code).toBe(0)
+  })
+
   test('wherever it is stopped or killed, on its disk or on another, in either lane', async () => {
     await played(generatedBets(600, 13), RULE_FILES, 2)
     const rules = strictly(RULE_FILES)
