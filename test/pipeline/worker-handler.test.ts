@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { OncewardError } from '../../core/errors.ts'
 import type { GroupConsumer, GroupHandler, RecordBatch } from '../../core/ports/log.ts'
 import { ManualClock } from '../support/clocks.ts'
+import { unavailable } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { APPLICATION, Lab, type RunningWorker, type StartOptions } from '../support/worker-harness.ts'
 
@@ -135,6 +137,58 @@ describe('what a worker answers its group', () => {
     await here.until('it is open again', () => worker.worker.health().ready)
     expect(worker.log.opened.get(`${APPLICATION}.0`)).toBe(2)
     expect(await handler.batch(await batch(here, 0, 5), control)).toBe(5)
+  })
+
+  /** A worker whose first commit failed and whose partition is being opened again, which lasts until `letGo`. */
+  async function reopening() {
+    const clock = new ManualClock(Date.parse('2025-11-03T20:00:00Z'))
+    let letGo: () => void = () => undefined
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve
+    })
+    let openings = 0
+    const driver = await driven({
+      clock,
+      faults: {
+        commit: () => Promise.reject(unavailable()),
+        opening: () => (++openings === 2 ? held : Promise.resolve()),
+      },
+    })
+    const { here, worker, handler } = driver
+    await handler.rebalanced({ gained: [EVENTS], lost: [] })
+    const work = handler.batch(await batch(here, 0, 5), control)
+    await here.until('the commit has failed', () => worker.warnings.length === 1)
+    clock.advance(100)
+    await here.until('it is opened again', () => openings === 2)
+    clock.advance(500)
+    expect(await work).toBe(0)
+    return { ...driver, clock, letGo }
+  }
+
+  test('a stop waits for a partition that is just being opened, and closes it', async () => {
+    const { worker, letGo } = await reopening()
+    let stopped = false
+    const stopping = (async () => {
+      await worker.stop()
+      stopped = true
+    })()
+    for (let turns = 0; turns < 50; turns++) await nextTurn()
+    expect(stopped).toBe(false)
+    letGo()
+    await stopping
+    expect(worker.log.opened.get(`${APPLICATION}.0`)).toBe(2)
+    expect(worker.disk.openStores).toBe(0)
+  })
+
+  test('a stop that has waited long enough goes on without it; what is opened after all is closed at once', async () => {
+    const { here, worker, clock, letGo } = await reopening()
+    const stopping = worker.stop()
+    clock.advance(60_000)
+    await stopping
+    letGo()
+    await here.until('it is open', () => worker.log.opened.get(`${APPLICATION}.0`) === 2)
+    await here.until('it is closed', () => worker.disk.openedStores === 2 && worker.disk.openStores === 0)
+    expect(await committed(here)).toBeUndefined()
   })
 })
 

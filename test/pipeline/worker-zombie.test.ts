@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { hasCode } from '../../core/errors.ts'
 import type { AppendEnd } from '../../core/ports/log.ts'
+import { changelogTopic } from '../../core/topics.ts'
 import type { LogFaults } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { SHARED_RULES } from '../support/shared-rules.ts'
-import { expectFold, expectReference, Lab, strictly } from '../support/worker-harness.ts'
+import { APPLICATION, expectFold, expectReference, Lab, strictly } from '../support/worker-harness.ts'
 
 let lab: Lab | undefined
 afterEach(async () => {
@@ -123,4 +124,32 @@ test('a zombie that is thrown out while its partition recovers gives way to the 
   await expectReference(here, SHARED_RULES)
   await zombie.stop()
   expect(zombie.failure).toBeUndefined()
+})
+
+test('a zombie that finds the state ahead of what it knew of the group is no case for a person: it looks again', async () => {
+  const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
+  const first = here.start()
+  await here.produce(BETS.slice(0, 200))
+  await here.caughtUp()
+  await first.stop()
+  let letGo: () => void = () => undefined
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  let reads = 0
+  const zombie = here.start({
+    faults: {
+      group: (group) => `${group}-hidden`,
+      reading: ({ topic }) => (topic === changelogTopic(APPLICATION) && ++reads === 1 ? held : Promise.resolve()),
+    },
+  })
+  await here.until('it recovers', () => reads === 1)
+  const heir = here.start({ disk: first.disk })
+  await here.produce(BETS.slice(200))
+  await here.caughtUp()
+  letGo()
+  await here.until('it has recovered', () => zombie.worker.health().ready)
+  expect(zombie.warnings.join()).toMatch(/another worker took the partition over/)
+  expect([zombie.failure, heir.failure]).toEqual([undefined, undefined])
+  await expectReference(here, SHARED_RULES)
 })

@@ -6,6 +6,8 @@ import { memoryKv } from '../../state/memory-kv.ts'
 export class Disk {
   readonly #stores = new Map<number, OrderedKv>()
   readonly #open = new Map<number, Handle>()
+  /** How often a store was opened. */
+  openedStores = 0
   /** Before each write of a store; what it throws fails the write. */
   beforeWrite: ((partition: number, ops: readonly KvOp[]) => void) | undefined
 
@@ -18,6 +20,7 @@ export class Disk {
       closed: () => this.#open.get(partition) === handle && this.#open.delete(partition),
     })
     this.#open.set(partition, handle)
+    this.openedStores++
     return handle
   }
 
