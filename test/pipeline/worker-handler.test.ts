@@ -95,6 +95,15 @@ describe('what a worker answers its group', () => {
     expect(await committed(here)).toBeUndefined()
   })
 
+  test('a partition that comes while it stops is not opened', async () => {
+    const { worker, handler } = await driven()
+    const stopping = worker.stop()
+    await handler.rebalanced({ gained: [EVENTS], lost: [] })
+    await stopping
+    expect(worker.log.opened.size).toBe(0)
+    expect(worker.disk.openStores).toBe(0)
+  })
+
   test('a hand-over waits for the batch under way', async () => {
     const { here, worker, handler } = await driven()
     await handler.rebalanced({ gained: [EVENTS], lost: [] })
