@@ -177,6 +177,23 @@ export function brokerFaults(): void {
     await log.close()
   })
 
+  test('what is under way while the broker is away ends at once when its connections are closed', async () => {
+    const kafka = await broker()
+    const log = await open()
+    const topic = await newTopic(log)
+    const producer = await log.transactional(unique('tx'))
+    const restarted = kafka.restart({ kill: true })
+    const committing = producer.commit({ records: [out(topic, 'never')] })
+    committing.catch(() => undefined)
+    await systemClock.sleep(700)
+    const closedAt = systemClock.monotonic()
+    await producer.close()
+    await expectCode(committing, 'ONCEWARD_E_LOG_CLOSED')
+    expect(systemClock.monotonic() - closedAt).toBeLessThan(1_500)
+    await restarted
+    await log.close()
+  })
+
   test('a consumer gives up on a broker that stays away, and says so', async () => {
     const kafka = await broker()
     const log = await open({ unavailableMsMax: 1_500, requestMsMax: 1_000 })

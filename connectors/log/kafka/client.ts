@@ -132,7 +132,8 @@ export class KafkaClient {
           this.logger.warn({ action, error: messageOf(error) }, 'Kafka does not do it yet; trying on')
         }
         await this.clock.sleep(pause, this.#closing.signal)
-        if (!STANDING.has(kind)) await this.forget(kind)
+        // asking again takes as long as a connection may take, which a close must not wait for
+        if (!STANDING.has(kind) && !this.closed) await this.#interruptible(this.forget(kind)).catch(() => undefined)
       }
     }
   }
