@@ -48,10 +48,13 @@ export class Disk {
     for (const partition of this.partitions) this.#snapshots.set(partition, await entriesOf(this.store(partition)))
   }
 
-  /** Puts the copies in the place of the stores; false where there are none. */
-  async restore(): Promise<boolean> {
-    for (const [partition, entries] of this.#snapshots) await this.#replace(partition, entries)
+  get hasSnapshot(): boolean {
     return this.#snapshots.size > 0
+  }
+
+  /** Puts the copies in the place of the stores. */
+  async restore(): Promise<void> {
+    for (const [partition, entries] of this.#snapshots) await this.#replace(partition, entries)
   }
 
   /** Deletes the store of a partition, which is closed. */

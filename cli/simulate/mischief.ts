@@ -23,7 +23,6 @@ type Inflicted = Exclude<FaultName, `${string}-events`>
 export class Mischief {
   readonly #options: MischiefOptions
   readonly #kinds: readonly Inflicted[]
-  readonly counts: Record<string, number> = {}
   #versions = 0
 
   constructor(options: MischiefOptions) {
@@ -37,7 +36,6 @@ export class Mischief {
     const kind = chance.pick(this.#kinds)
     if (kind === undefined) return
     await this.#inflict(kind)
-    this.counts[kind] = (this.counts[kind] ?? 0) + 1
   }
 
   /** Everything that lies in wait is taken away; what is down comes up. */
@@ -95,26 +93,30 @@ export class Mischief {
     const { chance, clock, trace, ledgerDown } = this.#options.plant
     if (chance.is(0.6)) return this.#arm(this.#sink(), { kind: 'ledger-down' })
     const ms = chance.between(100, 6_000)
+    trace.struck('ledger-down')
     trace.note(`ledger-down: it is gone for ${ms} ms`)
     ledgerDown.until = clock.monotonic() + ms
   }
 
   async #rebalance(): Promise<void> {
     const machine = this.#any()
+    if (machine === undefined) return
+    this.#options.plant.trace.struck('rebalance')
     // Not awaited: other things happen while it leaves.
-    void machine?.stop().catch((error: unknown) => this.#options.plant.violated(error))
+    void machine.stop().catch((error: unknown) => this.#options.plant.violated(error))
   }
 
   async #spoilStore(kind: 'stale-store' | 'missing-store' | 'torn-store' | 'foreign-store'): Promise<void> {
     const { chance, trace } = this.#options.plant
     const machine = this.#worker()
     if (machine === undefined) return
-    if (kind === 'stale-store' && chance.is(0.5)) {
+    if (kind === 'stale-store' && (!machine.disk.hasSnapshot || chance.is(0.3))) {
       await machine.disk.snapshot()
       return
     }
     machine.process?.die(`to come back with a ${kind}`)
     trace.note(`${machine.name}: ${kind}`)
+    trace.struck(kind)
     if (kind === 'stale-store') await machine.disk.restore()
     else if (kind === 'missing-store') machine.disk.lose()
     else if (kind === 'torn-store') await machine.disk.tear(chance)
@@ -124,6 +126,7 @@ export class Mischief {
   #fillDisk(until: number): void {
     const machine = this.#worker()
     if (machine === undefined) return
+    this.#options.plant.trace.struck('full-disk')
     this.#options.plant.trace.note(`${machine.name}: full-disk until ${until / 1000} s`)
     machine.disk.fullUntil = until
   }
@@ -133,6 +136,7 @@ export class Mischief {
     const { chance, clock, trace } = this.#options.plant
     const from = eventTimeAt(clock.monotonic() + chance.between(11_000, 25_000))
     const pair = nextVersion(this.#versions++, from)
+    trace.struck('rule-version')
     trace.note(`rule-version: ${pair.plain.ruleId} 2.0 from ${new Date(from).toISOString()}`)
     await this.#options.publish(pair)
   }
@@ -140,6 +144,7 @@ export class Mischief {
   async #tickStorm(): Promise<void> {
     const { chance, clock, trace, log, topics } = this.#options.plant
     const count = chance.between(10, 150)
+    trace.struck('tick-storm')
     trace.note(`tick-storm: ${count} ticks`)
     const producer = await log.producer()
     const now = eventTimeAt(clock.monotonic())
@@ -155,6 +160,7 @@ export class Mischief {
   async #compact(): Promise<void> {
     const { trace, log } = this.#options.plant
     await this.#options.beforeCompaction()
+    trace.struck('compaction')
     trace.note('compaction')
     await log.maintain()
   }

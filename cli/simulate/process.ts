@@ -76,6 +76,7 @@ export class SimulatedProcess {
     const index = this.#armed.findIndex((fault) => fault.kind === kind)
     if (index < 0) return false
     this.#armed.splice(index, 1)
+    this.#world.trace.struck(kind)
     this.note(`${kind} at ${place}`)
     return true
   }
@@ -123,6 +124,7 @@ export class SimulatedProcess {
       if (fault.kind !== 'crash' && fault.kind !== 'zombie') continue
       if (fault.steps-- > 0) continue
       this.#armed.splice(this.#armed.indexOf(fault), 1)
+      this.#world.trace.struck(fault.kind)
       if (fault.kind === 'crash') this.die(place)
       else this.#freeze(fault.freezeMs, place)
       return

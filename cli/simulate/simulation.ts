@@ -132,7 +132,7 @@ class Simulation {
     if (violation !== undefined) trace.note(`VIOLATION ${violation}`)
     const { seed } = this.#options
     const rewards = this.#audit.rewards.size
-    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, faults: this.#mischief.counts }
+    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, faults: trace.faults }
   }
 
   async #script(): Promise<void> {

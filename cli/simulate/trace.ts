@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../../core/clock.ts'
+import type { FaultName } from './faults.ts'
 
 /**
  * What happened in a run, a line each with its virtual time; and a digest of every single step, so that two traces are
@@ -11,6 +12,8 @@ export class Trace {
   #steps = 0
   #pending: string[] = []
   #digest = ''
+  /** How often each fault struck. */
+  readonly faults: Record<string, number> = {}
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -19,6 +22,10 @@ export class Trace {
   /** A fault, or something that follows from one. */
   note(line: string): void {
     this.#lines.push(`${(this.#clock.monotonic() / 1000).toFixed(3).padStart(9)} s  ${line}`)
+  }
+
+  struck(fault: FaultName): void {
+    this.faults[fault] = (this.faults[fault] ?? 0) + 1
   }
 
   /** One I/O of one process. */

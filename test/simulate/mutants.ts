@@ -1,0 +1,148 @@
+/** A bug that is planted in the engine's source, for the simulation to find. */
+export interface Mutant {
+  readonly name: string
+  /** Each text stands in its file exactly once; where it does not, the engine has changed and the mutant must, too. */
+  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
+}
+
+const mutant = (name: string, file: string, from: string, to: string): Mutant => ({ name, edits: [{ file, from, to }] })
+
+export const MUTANTS: readonly Mutant[] = [
+  mutant(
+    'the store is written before the commit',
+    'pipeline/task.ts',
+    '    const commitStartedMs = clock.monotonic()\n',
+    '    await this.#write(changes, this.#state.indexOps(), nextOffset)\n    const commitStartedMs = clock.monotonic()\n',
+  ),
+  mutant(
+    'opening a transactional id fences nobody',
+    'connectors/log/embedded/transactions.ts',
+    'const epoch = (former?.epoch ?? -1) + 1',
+    'const epoch = former?.epoch ?? 0',
+  ),
+  mutant(
+    'the committed offset is read before the older worker is fenced',
+    'pipeline/task.ts',
+    'const producer = await log.transactional(`${application}.${partition}`)\n',
+    'const early = await log.committed(application, [{ topic: topics.events, partition }])\n' +
+      '    const producer = await log.transactional(`${application}.${partition}`)\n' +
+      '    options = { ...options, log: Object.create(log, { committed: { value: async () => early } }) }\n',
+  ),
+  mutant(
+    'the stamp does not tell the new input offset',
+    'pipeline/task.ts',
+    'const stamp = { format: STORE_FORMAT, application, partition, inputOffset, changelogOffset, writtenAt }',
+    'const stamp = { format: STORE_FORMAT, application, partition, inputOffset: this.#stamped.inputOffset, changelogOffset, writtenAt }',
+  ),
+  mutant(
+    'the stamp is written apart from the state, before it',
+    'state/partition-store.ts',
+    "    ops.push({ type: 'put', key: STAMP_KEY, value: encodeStamp(stamp) })\n",
+    "    await this.kv.write([{ type: 'put', key: STAMP_KEY, value: encodeStamp(stamp) }])\n",
+  ),
+  mutant('held events are forgotten on recovery', 'pipeline/task.ts', '      await task.#readHeldSince()\n', ''),
+  mutant(
+    'held events do not reach the changelog',
+    'pipeline/outputs.ts',
+    '  for (const { key, value } of changes) {\n',
+    '  for (const { key, value } of changes) {\n    if (key[0] === 104) continue\n',
+  ),
+  mutant(
+    'reward ids are random',
+    'core/ids.ts',
+    'return `rt_${digest([userId, ruleId, period, threshold])}`',
+    'return `rt_${digest([userId, ruleId, period, threshold, Math.random()])}`',
+  ),
+  mutant(
+    'the first changelog record of a batch is dropped',
+    'pipeline/outputs.ts',
+    'for (const { key, value } of changes) {',
+    'for (const { key, value } of changes.slice(changes.length > 1 ? 1 : 0)) {',
+  ),
+  mutant(
+    'tombstones do not reach the changelog',
+    'pipeline/outputs.ts',
+    '  for (const { key, value } of changes) {\n',
+    '  for (const { key, value } of changes) {\n    if (value === null) continue\n',
+  ),
+  mutant(
+    'the watermark is taken from a clock',
+    'operators/reorder.ts',
+    'batch.time.advance(event.ts)',
+    'batch.time.advance(Date.now())',
+  ),
+  mutant(
+    'the watermark is forgotten on recovery',
+    'pipeline/task.ts',
+    'this.#watermark = recovered.meta?.watermark',
+    'this.#watermark = undefined',
+  ),
+  mutant(
+    'aborted records are read',
+    'connectors/log/embedded/fetch.ts',
+    'return chunk.producerId === 0 || !partition.isAborted(chunk.producerId, chunk.base)',
+    'return true',
+  ),
+  mutant(
+    'the sink acknowledges before it has booked',
+    'pipeline/payout/intake.ts',
+    '      const { tasks, letters } = sort(batch)\n',
+    '      const { tasks, letters } = sort(batch)\n' +
+      '      await consumer.commit([{ topic: batch.topic, partition: batch.partition, offset: batch.nextOffset }])\n',
+  ),
+  mutant(
+    'a wallet that does not answer counts as having paid',
+    'pipeline/payout/decision.ts',
+    "    case 'unavailable':\n",
+    "    case 'unavailable':\n      if (attempts === 0) return { kind: 'succeeded', payoutId: 'p', payoutStatus: 'assumed' }\n",
+  ),
+  mutant('remembered ids are forgotten on a rebuild', 'state/partition-store.ts', '      ...index.remembered,\n', ''),
+  mutant(
+    'late events are remembered as seen',
+    'operators/dedupe.ts',
+    'if (!time.isLate(arrival.event.ts)) state.remember',
+    'state.remember',
+  ),
+  mutant(
+    "a cap's windows are pruned too early",
+    'operators/cap.ts',
+    'earliestLocal(rule.timeZone, oldestUnscored(scoring, batch))',
+    'earliestLocal(rule.timeZone, event.ts)',
+  ),
+  mutant(
+    'a commit with an unknown outcome is taken for committed',
+    'pipeline/task.ts',
+    'const ends = await this.#producer.commit({',
+    "const ends = await (async (commit) => this.#producer.commit(commit).catch((error) => { if (error.code !== 'ONCEWARD_E_LOG_COMMIT_UNKNOWN') throw error; return [{ topic: changelog, partition, nextOffset: this.#changelogOffset }] }))({",
+  ),
+  mutant(
+    'the input offset is committed outside of the transaction',
+    'pipeline/task.ts',
+    '      offsets: { group: application, positions: [{ topic: topics.events, partition, offset: nextOffset }] },\n    })\n',
+    '    })\n    await this.#producer.commit({ records: [], offsets: { group: application, positions: [{ topic: topics.events, partition, offset: nextOffset }] } })\n',
+  ),
+  mutant(
+    'accounts are not restored from the changelog',
+    'state/partition-store.ts',
+    '        ops.push(changeOp({ key, value }))\n',
+    '        if (key[0] !== 97) ops.push(changeOp({ key, value }))\n',
+  ),
+  mutant(
+    "another application's store is taken for our own",
+    'state/recovery.ts',
+    '  if (stamp.application !== application) return',
+    '  if (stamp.application === application + 1) return',
+  ),
+  mutant(
+    'a store that may have missed tombstones is caught up all the same',
+    'state/recovery.ts',
+    'if (age >= facts.deleteRetentionMs) {',
+    'if (age < 0) {',
+  ),
+  mutant(
+    'events are judged by the newest version, whatever their time',
+    'rules/rule-set.ts',
+    'timeline.findLast((version) => startOf(version) <= instant)',
+    'timeline.at(instant === undefined ? 0 : -1)',
+  ),
+]
