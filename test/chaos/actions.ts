@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { systemClock as clock } from '../../core/clock.ts'
+import type { TestKafka } from '../support/kafka.ts'
 import type { FaultKind, PlannedFault } from './faults.ts'
 import { type Installation, SESSION_MS } from './installation.ts'
 import type { Service } from './service.ts'
@@ -11,6 +12,7 @@ export const TERMINATE_MS_MAX = 5_000
 const TERMINATE_PATIENCE_MS = 20_000
 const FREEZE_MS = SESSION_MS + 2_500
 const OUTAGE_MS = 1_500
+const KAFKA_FREEZE_MS = 4_000
 /** The sizes that scaling goes through, one step a fault. */
 const SIZES = [1, 3, 2]
 
@@ -86,7 +88,8 @@ export class Actions {
         return this.#onOne(kind, { of: workers, target }, (service) => this.#corruptAndStart(service, target))
       case 'kafka-kill':
       case 'kafka-restart':
-        return this.#restartKafka(kind)
+      case 'kafka-freeze':
+        return this.#breakKafka(kind)
       case 'postgres-kill':
       case 'postgres-restart':
         return this.#restartPostgres(kind)
@@ -122,11 +125,13 @@ export class Actions {
     service.start()
   }
 
-  #restartKafka(kind: FaultKind): Promise<void> | undefined {
-    if (this.#kafkaBusy || this.#installation.kafka.pid === undefined) return undefined
+  #breakKafka(kind: FaultKind): Promise<void> | undefined {
+    const { kafka } = this.#installation
+    if (this.#kafkaBusy || kafka.pid === undefined) return undefined
     this.#note(kind)
     this.#kafkaBusy = true
-    return this.#installation.kafka.restart({ kill: kind === 'kafka-kill' }).finally(() => {
+    const work = kind === 'kafka-freeze' ? freezeKafka(kafka) : kafka.restart({ kill: kind === 'kafka-kill' })
+    return work.finally(() => {
       this.#kafkaBusy = false
     })
   }
@@ -163,4 +168,10 @@ async function freezeAndThaw(service: Service): Promise<void> {
   service.freeze()
   await clock.sleep(FREEZE_MS)
   service.thaw()
+}
+
+async function freezeKafka(kafka: TestKafka): Promise<void> {
+  kafka.pause()
+  await clock.sleep(KAFKA_FREEZE_MS)
+  kafka.resume()
 }

@@ -10,6 +10,7 @@ export const FAULT_KINDS = {
   'term-sink': 'SIGTERM of a sink, started again: exits with 0 within 5 s',
   'kafka-kill': 'kill -9 of the Kafka broker, started again',
   'kafka-restart': 'orderly restart of the Kafka broker',
+  'kafka-freeze': 'SIGSTOP of the Kafka broker for some seconds, then SIGCONT',
   'postgres-kill': 'immediate shutdown of Postgres (as a crash), started again',
   'postgres-restart': 'orderly restart of Postgres',
   'corrupt-worker': 'SIGKILL of a worker, garbage in the files of one of its stores, started again',

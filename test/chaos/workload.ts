@@ -93,12 +93,18 @@ export function* feedOf(seed: number): Generator<FedEvent> {
   }
 }
 
-/** One event that no rule looks at for each user, so far ahead that every event of the strict lane gets its turn. */
-export function closingEvents(seed: number, fed: number, users: readonly string[]): FedEvent[] {
-  const ts = START + fed * STEP_MS + 600_000
-  return users.map((id, index) => ({
+/** An event that no rule looks at for each user, so far ahead that every event of the strict lane gets its turn. */
+export function closingEvents(parts: {
+  readonly seed: number
+  readonly fed: number
+  readonly round: number
+  readonly users: readonly string[]
+}): FedEvent[] {
+  const { seed, fed, round, users } = parts
+  const ts = START + fed * STEP_MS + round * 600_000
+  return users.map((id) => ({
     userId: id,
-    line: envelope(`closing-${seed}-${index}`, { name: 'login', ts, user: { id }, payload: {} }),
+    line: envelope(`closing-${seed}-${round}-${id}`, { name: 'login', ts, user: { id }, payload: {} }),
   }))
 }
 
