@@ -32,7 +32,7 @@ const rows: [name: string, caps: Caps, used: Partial<Account>, points: number, l
   ['no points are not cut', { perDay: 10 }, { days: [day, 4] }, 0, 0, null],
 ]
 
-test.each(rows)('%s', (_name, caps, used, points, left, by) => {
+test.each(rows)('%s', (_name, ...[caps, used, points, left, by]) => {
   expect(applyCaps({ ...emptyAccount(), ...used }, caps, points, NOW)).toEqual({ points: left, by })
 })
 

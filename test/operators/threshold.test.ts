@@ -15,7 +15,7 @@ test.each<[name: string, thresholds: number[], before: number, after: number, cr
   ['only those between', [10, 20, 30], 10, 29, [1]],
   ['without points, none', [10], 10, 10, []],
   ['without thresholds, none', [], 0, 1_000, []],
-])('%s', (_name, thresholds, before, after, crossed) => {
+])('%s', (_name, ...[thresholds, before, after, crossed]) => {
   expect(crossedBy(thresholds, before, after)).toEqual(crossed)
 })
 

@@ -212,7 +212,7 @@ test.each<[name: string, error: unknown, failures: number, kind: string, waitMs:
   ['a fenced task leaves the group a second', fenced, 1, 'soon', 1_000],
   ['and more where it is fenced again and again', fenced, 6, 'soon', 3_200],
   ['but not for ever', fenced, 9, 'failed', 30_000],
-])('%s', (_name, error, failures, kind, waitMs) => {
+])('%s', (_name, ...[error, failures, kind, waitMs]) => {
   expect(decideRetry(error, failures)).toEqual({ kind, waitMs })
 })
 
