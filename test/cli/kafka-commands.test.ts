@@ -118,7 +118,9 @@ describe.skipIf(!kafkaForTests().available)('commands over a real Kafka', () => 
     started.push(following)
     const log = await openKafkaLog({ brokers: kafka.brokers.split(','), clock: systemClock })
     const producer = await log.producer()
-    await producer.send([{ topic: `${prefix}scores`, partition: 3, key: 'u', value: '{"points":7}', timestamp: systemClock.now() }])
+    await producer.send([
+      { topic: `${prefix}scores`, partition: 3, key: 'u', value: '{"points":7}', timestamp: systemClock.now() },
+    ])
     await following.until(({ stdout }) => stdout.includes('"points":7'))
     following.child.kill('SIGINT')
     const { code, stderr } = await following.ended
@@ -134,7 +136,9 @@ describe.skipIf(!kafkaForTests().available)('commands over a real Kafka', () => 
     cli.child.stdout?.destroy()
     const log = await openKafkaLog({ brokers: kafka.brokers.split(','), clock: systemClock })
     const producer = await log.producer()
-    await producer.send([{ topic: `${prefix}events.raw`, partition: 0, key: 'u', value: event(0), timestamp: systemClock.now() }])
+    await producer.send([
+      { topic: `${prefix}events.raw`, partition: 0, key: 'u', value: event(0), timestamp: systemClock.now() },
+    ])
     await producer.close()
     await log.close()
     const { code, stderr } = await cli.ended
