@@ -13,8 +13,8 @@ const TERMINATE_PATIENCE_MS = 20_000
 const FREEZE_MS = SESSION_MS + 2_500
 const OUTAGE_MS = 1_500
 const KAFKA_FREEZE_MS = 4_000
-/** The sizes that scaling goes through, one step a fault. */
-const SIZES = [1, 3, 2]
+/** The sizes that scaling goes through, one step a fault: 1 -> 3 -> 2 and round again. */
+const SIZES = [3, 2, 1]
 
 export interface Termination {
   readonly service: string

@@ -10,12 +10,15 @@ export interface LogFindings {
   readonly slow: readonly string[]
   /** Lines of level error, and what was written that is no line of the log: `service: text`. */
   readonly errors: readonly string[]
+  /** Seconds from a partition handed over in order to the same partition recovered by the next worker, ascending. */
+  readonly takeOverSeconds: readonly number[]
 }
 
 const SLOW_SECONDS = 5
 
 interface Line {
   readonly level: string
+  readonly time: string
   readonly msg: string
   readonly partition?: number
   readonly decision?: string
@@ -26,6 +29,7 @@ export function readLogs(dir: string): LogFindings {
   const recoveries: Record<string, number> = {}
   const slow: string[] = []
   const errors: string[] = []
+  const moves: Line[] = []
   let recoverySecondsMax = 0
   for (const name of readdirSync(dir).sort()) {
     const service = name.replace(/\.log$/, '')
@@ -36,6 +40,7 @@ export function readLogs(dir: string): LogFindings {
         continue
       }
       if (line.level === 'error') errors.push(`${service}: ${line.msg}`)
+      if (line.decision !== undefined || line.msg === 'partition handed over') moves.push(line)
       if (line.decision === undefined) continue
       recoveries[line.decision] = (recoveries[line.decision] ?? 0) + 1
       const seconds = line.seconds ?? 0
@@ -44,7 +49,7 @@ export function readLogs(dir: string): LogFindings {
         slow.push(`${service}: partition ${line.partition}, ${seconds.toFixed(1)} s, ${line.msg}`)
     }
   }
-  return { recoveries, recoverySecondsMax, slow, errors }
+  return { recoveries, recoverySecondsMax, slow, errors, takeOverSeconds: takeOvers(moves) }
 }
 
 function parseLine(text: string): Line | undefined {
@@ -54,4 +59,19 @@ function parseLine(text: string): Line | undefined {
   } catch {
     return undefined
   }
+}
+
+function takeOvers(moves: readonly Line[]): number[] {
+  const left = new Map<number, number>()
+  const seconds: number[] = []
+  for (const { partition, decision, time } of moves.toSorted((a, b) => a.time.localeCompare(b.time))) {
+    if (partition === undefined) continue
+    const since = left.get(partition)
+    if (decision === undefined) left.set(partition, Date.parse(time))
+    else if (since !== undefined) {
+      seconds.push((Date.parse(time) - since) / 1_000)
+      left.delete(partition)
+    }
+  }
+  return seconds.sort((a, b) => a - b)
 }

@@ -21,6 +21,7 @@ export function reportTable(report: ChaosReport, seed: number): string {
     ...Object.entries(logs.recoveries).map(([decision, count]) => [`recoveries: ${decision}`, count] as const),
     ['longest recovery', `${logs.recoverySecondsMax.toFixed(2)} s`],
     ['longest SIGTERM to exit', `${(Math.max(0, ...terminateMs) / 1_000).toFixed(2)} s of ${terminateMs.length}`],
+    ['hand-over to take-over, median', `${(logs.takeOverSeconds[logs.takeOverSeconds.length >> 1] ?? 0).toFixed(2)} s`],
     ['differences', differences.length],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))

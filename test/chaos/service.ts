@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock as clock } from '../../core/clock.ts'
 
@@ -17,6 +17,8 @@ export class Service {
   readonly #args: readonly string[]
   #child: ChildProcess | undefined
   #ended: Promise<ServiceEnd> = Promise.resolve({ code: null, signal: null })
+  /** Bytes of the log when it was started last. */
+  #logStart = 0
   #frozen = false
   #busy = false
   /** What ends it is ours; anything else is a finding. */
@@ -61,6 +63,7 @@ export class Service {
     if (this.#child !== undefined) throw new Error(`${this.name} runs already`)
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ONCEWARD_')))
     const log = openSync(this.logFile, 'a')
+    this.#logStart = fstatSync(log).size
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...this.#args], {
       env: inherited,
       stdio: ['ignore', log, log],
@@ -107,11 +110,11 @@ export class Service {
     return { ...end, ms: clock.monotonic() - startedMs }
   }
 
-  /** Waits until `probe` finds what it looks for in the log. */
+  /** Waits until `probe` finds what it looks for in what was logged since the last start. */
   async until(probe: (text: string) => boolean, msMax = 30_000): Promise<string> {
     const giveUpAt = clock.monotonic() + msMax
     for (;;) {
-      const text = readFileSync(this.logFile, 'utf8')
+      const text = readFileSync(this.logFile).subarray(this.#logStart).toString()
       if (probe(text)) return text
       if (!this.running) throw new Error(`${this.name} ended:\n${text}`)
       if (clock.monotonic() > giveUpAt) throw new Error(`${this.name} not within ${msMax} ms:\n${text}`)
