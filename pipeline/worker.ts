@@ -53,7 +53,7 @@ export interface WorkerOptions {
 }
 
 /** How long a stop waits for batches under way: with leaving the group (2 s at most), under the 5 s of a hand-over. */
-const STOP_GRACE_MS = 2_000
+const STOP_GRACE_MS = 1_500
 /** Kafka's default of delete.retention.ms, where the broker does not tell. */
 const DELETE_RETENTION_MS_DEFAULT = 24 * HOUR_MS
 

@@ -221,6 +221,7 @@ test.each<[ErrorCode, boolean]>([
   ['ONCEWARD_E_LOG_COMMIT_UNKNOWN', true],
   ['ONCEWARD_E_LOG_FENCED', true],
   ['ONCEWARD_E_STATE_LOCKED', true],
+  ['ONCEWARD_E_STATE_CORRUPT', true],
   ['ONCEWARD_E_LOG_REFUSED', false],
   ['ONCEWARD_E_LOG_CLOSED', false],
   ['ONCEWARD_E_STATE_UNUSABLE', false],
