@@ -39,6 +39,7 @@ export interface StartOptions {
   readonly batchBytesMax?: number
   readonly sessionTimeoutMs?: number
   readonly tickAfterMs?: number
+  readonly standby?: number
   /** How long a failed partition waits for its next try, ms; default 1,000. */
   readonly failedRetryMs?: number
 }
@@ -208,6 +209,8 @@ export class RunningWorker {
   readonly log: FaultyLog
   /** What was decided at each opening of a partition: ready, replay-tail or rebuild. */
   readonly decisions: string[] = []
+  /** The partition of each decision. */
+  readonly opened: number[] = []
   readonly reasons: string[] = []
   readonly infos: string[] = []
   readonly warnings: string[] = []
@@ -236,6 +239,7 @@ export class RunningWorker {
       sessionTimeoutMs: options.sessionTimeoutMs ?? LONG_MS,
       batchBytesMax: options.batchBytesMax ?? 8_000,
       failedRetryMs: options.failedRetryMs ?? 1_000,
+      ...(options.standby === undefined ? {} : { standby: options.standby }),
       onBatch: () => void this.batches++,
     })
     this.ended = this.worker.run().catch((error: unknown) => {
@@ -275,6 +279,7 @@ export class RunningWorker {
       if ('decision' in fields) {
         this.decisions.push(String(fields.decision))
         this.reasons.push(message)
+        if ('partition' in fields) this.opened.push(Number(fields.partition))
       }
     }
     const warn = (fields: object, message: string): void =>
