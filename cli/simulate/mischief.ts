@@ -53,7 +53,7 @@ export class Mischief {
     switch (kind) {
       case 'crash':
       case 'zombie':
-        return this.#arm(this.#any(), { kind, steps: chance.between(0, 60), freezeMs: chance.between(300, 12_000) })
+        return this.#ambush(kind)
       case 'commit-lost':
       case 'end-delayed':
       case 'end-repeated':
@@ -87,6 +87,14 @@ export class Mischief {
 
   #arm(machine: Machine | undefined, fault: Armed): void {
     machine?.process?.arm(fault)
+  }
+
+  /** Anywhere, or where it hurts most: around the writes to the store, the steps of a commit, the bookings. */
+  #ambush(kind: 'crash' | 'zombie'): void {
+    const { chance } = this.#options.plant
+    const near = chance.is(0.4) ? '' : chance.pick(['write', 'write', 'commit', 'ledger'])
+    const steps = near === '' ? chance.between(0, 60) : chance.between(0, 6)
+    this.#arm(this.#any(), { kind, near, steps, freezeMs: chance.between(300, 25_000) })
   }
 
   async #ledgerDown(): Promise<void> {

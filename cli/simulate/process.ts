@@ -13,7 +13,8 @@ export interface Surroundings {
 
 /** A fault that lies in wait in a process until a step that it fits. */
 export type Armed =
-  | { readonly kind: 'crash' | 'zombie'; steps: number; readonly freezeMs: number }
+  /** After so many steps at places whose name contains `near`. */
+  | { readonly kind: 'crash' | 'zombie'; readonly near: string; steps: number; readonly freezeMs: number }
   | { readonly kind: Exclude<FaultName, 'crash' | 'zombie'> }
 
 const never = new Promise<never>(() => undefined)
@@ -122,7 +123,7 @@ export class SimulatedProcess {
   #countDown(place: string): void {
     for (const fault of this.#armed) {
       if (fault.kind !== 'crash' && fault.kind !== 'zombie') continue
-      if (fault.steps-- > 0) continue
+      if (!place.includes(fault.near) || fault.steps-- > 0) continue
       this.#armed.splice(this.#armed.indexOf(fault), 1)
       this.#world.trace.struck(fault.kind)
       if (fault.kind === 'crash') this.die(place)

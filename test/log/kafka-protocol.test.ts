@@ -37,7 +37,7 @@ describe('what a failure means', () => {
     [25, 'member-out', 'ONCEWARD_E_LOG_FENCED'],
     [27, 'rebalancing', 'ONCEWARD_E_LOG_UNAVAILABLE'],
     [29, 'refused', 'ONCEWARD_E_LOG_REFUSED'],
-    [-1, 'refused', 'ONCEWARD_E_LOG_REFUSED'],
+    [-1, 'not-ready', 'ONCEWARD_E_LOG_UNAVAILABLE'],
     [999, 'refused', 'ONCEWARD_E_LOG_REFUSED'],
   ] as const)('error code %i is %s', (code, kind, onceward) => {
     expect(kindOf(errorOfCode(code))).toBe(kind)

@@ -48,6 +48,8 @@ const KIND_OF_TYPE: Readonly<Record<string, FailureKind>> = {
   NOT_CONTROLLER: 'not-ready',
   KAFKA_STORAGE_ERROR: 'not-ready',
   STALE_CONTROLLER_EPOCH: 'not-ready',
+  // "unexpected error": a broker that goes down, or a transaction that another producer fences at that very moment
+  UNKNOWN: 'not-ready',
 }
 
 /** Codes that kafkajs 2.2.4 doesn't know; it puts the number into the message. */

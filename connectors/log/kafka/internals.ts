@@ -186,6 +186,7 @@ export interface Connections {
 /** Connections of their own to the brokers. kafkajs' retries are off: ours wrap whole steps and are bounded in time. */
 export function createCluster(options: ClusterOptions): Connections {
   const sockets = new Set<Socket>()
+  const gone = new Error('the connection was closed')
   let destroyed = false
   const connect = socketFactory()
   const cluster = new Cluster({
@@ -196,18 +197,18 @@ export function createCluster(options: ClusterOptions): Connections {
       // kafkajs takes leave of a socket that never connected as often as it tries; each time adds a listener
       socket.setMaxListeners(0)
       socket.once('close', () => sockets.delete(socket))
-      if (destroyed) socket.destroy()
+      // with an error: of a socket that closes quietly before it has connected kafkajs waits for its time-out
+      if (destroyed) socket.destroy(gone)
       return socket
     },
   })
   const destroy = (): void => {
     destroyed = true
-    const gone = new Error('the connection was closed')
     const { brokers, seedBroker } = cluster.brokerPool
     for (const broker of [...Object.values(brokers), ...(seedBroker ? [seedBroker] : [])]) {
       for (const connection of broker.connectionPool.pool) connection.rejectRequests(gone)
     }
-    for (const socket of sockets) socket.destroy()
+    for (const socket of sockets) socket.destroy(socket.connecting ? gone : undefined)
   }
   return { cluster, destroy }
 }
