@@ -13,6 +13,7 @@ import { readSecret } from './secret-file.ts'
 
 export interface SinkSettings extends ObservationSettings {
   readonly db: string
+  readonly allowNonDurableDb: boolean
   readonly wallet: string
   readonly secretFile: string
   readonly concurrency: number
@@ -33,7 +34,7 @@ export async function runSink(log: Log, context: Context<SinkSettings>, { topics
   const { settings, signal, clock, random, logger, terminal } = context
   const secret = await readSecret('--secret-file', settings.secretFile)
   const observation = await openObservation('sink', context)
-  const ledger = openPostgresLedger({ url: settings.db, logger })
+  const ledger = openPostgresLedger({ url: settings.db, allowNonDurable: settings.allowNonDurableDb, logger })
   const wallet = httpWallet({
     url: settings.wallet,
     secret,

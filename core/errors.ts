@@ -50,6 +50,8 @@ export const ERROR_KINDS = {
   // ledger and wallet
   ONCEWARD_E_LEDGER_UNAVAILABLE: { blame: 'external', retry: true },
   ONCEWARD_E_LEDGER_REFUSED: { blame: 'external', retry: false },
+  /** The server's settings let it forget what it has acknowledged. */
+  ONCEWARD_E_LEDGER_NOT_DURABLE: { blame: 'user', retry: false },
   ONCEWARD_E_POSTGRES_EMBEDDED: { blame: 'external', retry: false },
   ONCEWARD_E_MONEY_INVALID: { blame: 'external', retry: false },
   ONCEWARD_E_TASK_MALFORMED: { blame: 'external', retry: false },

@@ -19,6 +19,11 @@ const wallet = setting('wallet', {
   help: 'the wallet that pays; without a path, /wallet/credit of that host',
 })
 
+const allowNonDurableDb = setting('allow-non-durable-db', {
+  type: 'flag',
+  help: 'also use a Postgres with fsync or full_page_writes off, which may forget after a crash what was paid: to try things out',
+})
+
 const application = setting('application', {
   type: 'text',
   placeholder: 'ID',
@@ -74,6 +79,7 @@ export const sink = command({
     db,
     wallet,
     secretFile,
+    allowNonDurableDb,
     application,
     group,
     prefix,

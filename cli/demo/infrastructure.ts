@@ -55,7 +55,7 @@ export async function openInfrastructure(
   const log = resources.keep(await openEmbeddedLog({ kv, clock, logger }))
   await log.createTopics(demoTopics(topics))
   say('starting Postgres (embedded) ...')
-  const postgres = await startEmbeddedPostgres({ dir: join(folder.path, 'postgres'), durable: !folder.temporary })
+  const postgres = await startEmbeddedPostgres({ dir: join(folder.path, 'postgres') })
   resources.defer(() => postgres.stop())
   const ledger = resources.keep(openPostgresLedger({ url: postgres.url, logger }))
   await ledger.migrate()

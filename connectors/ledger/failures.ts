@@ -1,5 +1,6 @@
 import { isSQLError } from '@databases/pg'
 import { messageOf, OncewardError } from '../../core/errors.ts'
+import type { Durability } from './rows.ts'
 
 /**
  * SQLSTATE classes and codes where the same statement may succeed later: connection (08), rollback for serialization or
@@ -23,4 +24,15 @@ export function ledgerError(error: unknown): OncewardError {
   return new OncewardError(code, `Postgres refused (SQLSTATE ${state}): ${message}`, {
     cause: error,
   })
+}
+
+/** Why a server with these settings must not hold the ledger; undefined where it may. */
+export function notDurable({ fsync, fullPageWrites }: Durability): OncewardError | undefined {
+  const wrong = [...(fsync === 'on' ? [] : ['fsync']), ...(fullPageWrites === 'on' ? [] : ['full_page_writes'])]
+  if (wrong.length === 0) return undefined
+  const message =
+    `Postgres runs with ${wrong.map((name) => `${name} = off`).join(' and ')}: after a crash it may have forgotten rewards that ` +
+    `were paid. Set ${wrong.join(' and ')} to on in postgresql.conf and reload the server; only for a try-out, or where its ` +
+    'storage makes up for it, start the sink with --allow-non-durable-db'
+  return new OncewardError('ONCEWARD_E_LEDGER_NOT_DURABLE', message)
 }

@@ -6,12 +6,12 @@
  * I4  of several claims of one task, at most one is valid, the newest.
  */
 import { fileURLToPath } from 'node:url'
-import { type ConnectionPool, type SQLQuery, sql } from '@databases/pg'
+import { type ConnectionPool, type Queryable, type SQLQuery, sql } from '@databases/pg'
 import { applyMigrations, connect } from '@databases/pg-migrations'
 import type { Ledger, Settlement } from '../../core/ports/ledger.ts'
 import { type Logger, silentLogger } from '../../core/ports/logger.ts'
-import { ledgerError } from './failures.ts'
-import { budgetOf, claimedOf, countOf, rowOf, taskIdOf, totalOf } from './rows.ts'
+import { ledgerError, notDurable } from './failures.ts'
+import { budgetOf, claimedOf, countOf, durabilityOf, type Row, rowOf, taskIdOf, totalOf } from './rows.ts'
 import * as statements from './statements.ts'
 
 export interface PostgresLedgerOptions {
@@ -21,42 +21,40 @@ export interface PostgresLedgerOptions {
   readonly connections?: number
   /** A statement that takes longer fails as unavailable, so that a dead connection is noticed; default 30,000. */
   readonly statementTimeoutMs?: number
+  /** Also accepts a server whose settings let it forget what it acknowledged; default false. */
+  readonly allowNonDurable?: boolean
   readonly logger?: Logger
 }
+
+/** Runs statements that change something, all or none; answers the rows of each. */
+type Write = (statements: readonly SQLQuery[]) => Promise<Row[][]>
 
 /** Rows in one statement; bounds the memory of a statement, not of a batch. */
 const ROWS_MAX = 1_000
 
-/** Connects lazily: a database that is not there shows at the first call, as ONCEWARD_E_LEDGER_UNAVAILABLE. */
+/**
+ * Connects lazily: a database that is not there shows at the first call, as ONCEWARD_E_LEDGER_UNAVAILABLE. What changes
+ * something throws ONCEWARD_E_LEDGER_NOT_DURABLE where the server may forget what it acknowledged.
+ */
 export function openPostgresLedger(options: PostgresLedgerOptions): Ledger {
   const pool = openPool(options)
-  const one = async (statement: SQLQuery): Promise<number> => countOf(await guarded(() => pool.query(statement)))
+  const write = writer(pool, options)
   return {
-    migrate: () => guarded(() => migrate(pool)),
+    migrate: () => guarded(() => migrate(pool, write)),
     async record(tasks) {
       const distinct = [...new Map(tasks.map((task) => [task.taskId, task])).values()]
-      let recorded = 0
-      if (distinct.length <= ROWS_MAX) {
-        if (distinct.length > 0) recorded = await one(statements.recordStatement(distinct))
-      } else {
-        recorded = await guarded(() =>
-          pool.tx(async (tx) => {
-            let count = 0
-            for (let i = 0; i < distinct.length; i += ROWS_MAX) {
-              count += countOf(await tx.query(statements.recordStatement(distinct.slice(i, i + ROWS_MAX))))
-            }
-            return count
-          }),
-        )
-      }
+      const chunks = Array.from({ length: Math.ceil(distinct.length / ROWS_MAX) }, (_, n) =>
+        statements.recordStatement(distinct.slice(n * ROWS_MAX, (n + 1) * ROWS_MAX)),
+      )
+      const recorded = (await guarded(() => write(chunks))).reduce((sum, rows) => sum + countOf(rows), 0)
       return { recorded, known: tasks.length - recorded }
     },
     async claim({ owner, limit, leaseMs }) {
-      const rows = await guarded(() => pool.query(statements.claimStatement(owner, limit, leaseMs)))
-      return rows.map(claimedOf)
+      const results = await guarded(() => write([statements.claimStatement(owner, limit, leaseMs)]))
+      return results.flat().map(claimedOf)
     },
-    settle: (settlements) => guarded(() => settle(pool, settlements)),
-    outstanding: () => one(statements.OUTSTANDING),
+    settle: (settlements) => guarded(() => settle(write, settlements)),
+    outstanding: async () => countOf(await guarded(() => pool.query(statements.OUTSTANDING))),
     totals: async () => (await guarded(() => pool.query(statements.TOTALS))).map(totalOf),
     budgets: async () => (await guarded(() => pool.query(statements.BUDGETS))).map(budgetOf),
     latest: async (limit) => (await guarded(() => pool.query(statements.latestStatement(limit)))).map(rowOf),
@@ -91,10 +89,29 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /**
+ * Several statements are one transaction; a single one is a transaction of its own, without the round trips of BEGIN and
+ * COMMIT. What makes it durable goes first on the same connection, each time: so it holds for the session and the server
+ * that commit what follows, whatever was restarted or configured meanwhile.
+ */
+function writer(pool: ConnectionPool, { allowNonDurable = false }: PostgresLedgerOptions): Write {
+  return async (work) => {
+    if (work.length === 0) return []
+    const run = async (connection: Queryable): Promise<Row[][]> => {
+      const refusal = notDurable(durabilityOf(await connection.query(statements.DURABILITY)))
+      if (refusal !== undefined && !allowNonDurable) throw refusal
+      return connection.query([...work])
+    }
+    return work.length === 1 ? pool.task(run) : pool.tx(run)
+  }
+}
+
+/**
  * The lock is of the session, so that one connection holds it while the migrations run on others. It is freed with the
  * session where the process dies.
  */
-async function migrate(pool: ConnectionPool): Promise<void> {
+async function migrate(pool: ConnectionPool, write: Write): Promise<void> {
+  // Refused before there is a table.
+  await write([statements.NOTHING])
   await pool.task(async (connection) => {
     await connection.query(statements.MIGRATION_LOCK)
     try {
@@ -111,7 +128,7 @@ async function migrate(pool: ConnectionPool): Promise<void> {
 }
 
 /** All settlements of the call stand or fall together. Payments go first: they outrank what else is said of a task. */
-async function settle(pool: ConnectionPool, settlements: readonly Settlement[]): Promise<ReadonlySet<string>> {
+async function settle(write: Write, settlements: readonly Settlement[]): Promise<ReadonlySet<string>> {
   const of = <K extends Settlement['kind']>(kind: K): Extract<Settlement, { kind: K }>[] =>
     settlements.filter((s): s is Extract<Settlement, { kind: K }> => s.kind === kind)
   const [succeeded, retry, failed, released] = [of('succeeded'), of('retry'), of('failed'), of('released')]
@@ -121,11 +138,7 @@ async function settle(pool: ConnectionPool, settlements: readonly Settlement[]):
     ...(failed.length > 0 ? [statements.failedStatement(failed)] : []),
     ...(released.length > 0 ? [statements.releasedStatement(released)] : []),
   ]
-  const [only] = work
-  if (only === undefined) return new Set()
-  // A single statement is a transaction of its own, without the round trips of BEGIN and COMMIT.
-  const results = work.length === 1 ? [await pool.query(only)] : await pool.tx((tx) => tx.query(work))
-  return new Set(results.flatMap((rows) => rows.map(taskIdOf)))
+  return new Set((await write(work)).flatMap((rows) => rows.map(taskIdOf)))
 }
 
 /** Runs one statement outside of the ledger's own: `CREATE DATABASE` of the embedded server. */

@@ -2,10 +2,20 @@
 import { parseMoney } from '../../core/money.ts'
 import type { BudgetRow, ClaimedTask, LedgerRow, LedgerTask, LedgerTotal } from '../../core/ports/ledger.ts'
 
-type Row = Readonly<Record<string, unknown>>
+export type Row = Readonly<Record<string, unknown>>
 
 export function countOf(rows: readonly Row[]): number {
   return rows[0]?.['count'] as number
+}
+
+/** The server's settings that decide whether it may forget what it acknowledged; the session's own needs no reading. */
+export interface Durability {
+  readonly fsync: string
+  readonly fullPageWrites: string
+}
+
+export function durabilityOf(rows: readonly Row[]): Durability {
+  return { fsync: rows[0]?.['fsync'] as string, fullPageWrites: rows[0]?.['full_page_writes'] as string }
 }
 
 export function taskIdOf(row: Row): string {

@@ -11,6 +11,19 @@ export const MIGRATION_LOCK = sql`SELECT pg_advisory_lock(7236142001)`
 export const MIGRATION_UNLOCK = sql`SELECT pg_advisory_unlock(7236142001)`
 
 /**
+ * Makes the session wait for its commits to reach the disk, where server, database or role are set not to (`off`); the
+ * other values wait for that at least, and standbys may depend on them. And asks for what only the server's own
+ * configuration can set: without fsync a commit may be lost, without full_page_writes a torn page is not mended.
+ */
+export const DURABILITY = sql`
+  SELECT
+    current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END`
+
+/** For asking about durability before anything is written. */
+export const NOTHING = sql`SELECT 1`
+
+/**
  * Books the batch. A task known before conflicts and is left alone, and only what was new is queued: so a redelivered
  * batch cannot put a paid task back into the outbox. The pool's row appears with its first task; its budget is the soft
  * cap of the first task that names one. The WHERE keeps the batch from locking pool rows that need no change, which

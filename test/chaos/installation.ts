@@ -13,9 +13,14 @@ import { CHAOS_RULE_FILES } from './workload.ts'
 export const PARTITIONS = 6
 /** Kafka's least that the command line takes. */
 export const SESSION_MS = 6_000
-const SESSION = `${SESSION_MS}ms`
+/** How long a process may take to begin, ms: a machine that is busy with other things starts slowly. */
+export const START_MS_MAX = 120_000
 const WORKERS_MAX = 4
 const SINKS = 2
+/** Every process serves its health: that is how the driver sees that it has begun, and that it is at work. */
+const HEALTH = ['--metrics-port', '0']
+/** Far longer than an answer takes on a busy machine: a call that fails nine times for that would be a dead letter. */
+const WALLET_TIMEOUT = '2s'
 /** Less than the feed's day, so that remembered ids are dropped while it runs. */
 const DEDUPE_WINDOW = '2h'
 export const DEDUPE_WINDOW_MS = 2 * 3_600_000
@@ -26,12 +31,13 @@ export interface Installation {
   readonly postgres: ChaosPostgres
   readonly log: Log
   readonly topics: Topics
-  readonly application: string
+  readonly workerGroup: string
+  readonly sinkGroup: string
   readonly workers: readonly Service[]
   readonly sinks: readonly Service[]
   readonly wallet: string
-  /** The state folder of a worker. */
-  stateOf(worker: Service): string
+  /** Where the stores of a worker lie. */
+  storesOf(worker: Service): string
   /** Ends of processes that nobody asked for. */
   readonly deaths: readonly string[]
   stop(): Promise<void>
@@ -42,9 +48,14 @@ export interface InstallationOptions {
   readonly dir: string
   readonly seed: number
   readonly prefix: string
+  /** Default SESSION_MS. */
+  readonly sessionMs?: number
+  /** Ends the start. */
+  readonly signal?: AbortSignal
 }
 
-export async function startInstallation({ dir, seed, prefix }: InstallationOptions): Promise<Installation> {
+export async function startInstallation(options: InstallationOptions): Promise<Installation> {
+  const { dir, seed, prefix, sessionMs = SESSION_MS, signal } = options
   const stops: (() => Promise<unknown>)[] = []
   const stop = async (): Promise<void> => {
     for (const each of stops.splice(0).reverse()) await each().catch(() => undefined)
@@ -55,8 +66,10 @@ export async function startInstallation({ dir, seed, prefix }: InstallationOptio
     writeFileSync(join(dir, 'secret'), 'sesame\n')
     const kafka = await startKafka()
     stops.push(() => kafka.stop())
+    signal?.throwIfAborted()
     const postgres = await startChaosPostgres(join(dir, 'postgres'))
     stops.push(() => postgres.stop())
+    signal?.throwIfAborted()
     const log = await openKafkaLog({ brokers: [kafka.brokers], clock, retryMsMax: 120_000 })
     stops.push(() => log.close())
     const topics = topicNames(prefix)
@@ -65,14 +78,16 @@ export async function startInstallation({ dir, seed, prefix }: InstallationOptio
     const service = serviceMaker(dir, stops, deaths)
     const partner = service('partner', partnerFlags(dir, seed))
     partner.start()
-    const said = await partner.until((text) => /http:\/\/\S+:\d+/.test(text))
+    const said = await partner.until((text) => /http:\/\/\S+:\d+/.test(text), START_MS_MAX)
+    signal?.throwIfAborted()
     const wallet = /http:\/\/[^\s"]+:\d+/.exec(said)?.[0] ?? ''
-    const place = { dir, application: `${prefix}season`, prefix, brokers: kafka.brokers }
+    const workerGroup = `${prefix}season`
+    const place = { dir, application: workerGroup, prefix, brokers: kafka.brokers, session: `${sessionMs}ms` }
     const workers = range(WORKERS_MAX).map((n) => service(`worker-${n}`, workerFlags(place, n)))
     const sinks = range(SINKS).map((n) => service(`sink-${n}`, sinkFlags({ ...place, db: postgres.url, wallet })))
-    const stateOf = ({ name }: Service): string => stateFolder(dir, name)
-    const { application } = place
-    return { kafka, postgres, log, topics, application, workers, sinks, wallet, stateOf, deaths, stop }
+    const storesOf = ({ name }: Service): string => join(stateFolder(dir, name), workerGroup)
+    const sinkGroup = `${workerGroup}.sink`
+    return { kafka, postgres, log, topics, workerGroup, sinkGroup, workers, sinks, wallet, storesOf, deaths, stop }
   } catch (error) {
     await stop()
     throw error
@@ -86,7 +101,7 @@ function serviceMaker(dir: string, stops: (() => Promise<unknown>)[], deaths: st
   }
   return (name: string, args: readonly string[]): Service => {
     const service = new Service({ name, logFile: join(dir, 'logs', `${name}.log`), args, died })
-    stops.push(() => service.kill())
+    stops.push(() => service.retire())
     return service
   }
 }
@@ -105,14 +120,15 @@ interface Place {
   readonly application: string
   readonly prefix: string
   readonly brokers: string
+  readonly session: string
 }
 
-function workerFlags({ dir, application, prefix, brokers }: Place, n: number): string[] {
+function workerFlags({ dir, application, prefix, brokers, session }: Place, n: number): string[] {
   const place = ['worker', '--brokers', brokers, '--prefix', prefix, '--application', application]
   const own = ['--rules', join(dir, 'rules'), '--state', stateFolder(dir, `worker-${n}`), '--log-level', 'info']
   // Small batches, so that faults find many commits to hit.
-  const pace = ['--session-timeout', SESSION, '--dedupe-window', DEDUPE_WINDOW, '--batch-bytes', '16384']
-  return [...place, ...own, ...pace]
+  const pace = ['--session-timeout', session, '--dedupe-window', DEDUPE_WINDOW, '--batch-bytes', '16384']
+  return [...place, ...own, ...pace, ...HEALTH]
 }
 
 function sinkFlags({
@@ -120,12 +136,23 @@ function sinkFlags({
   application,
   prefix,
   brokers,
+  session,
   db,
   wallet,
 }: Place & { db: string; wallet: string }): string[] {
   const place = ['sink', '--brokers', brokers, '--prefix', prefix, '--application', application]
-  const own = ['--db', db, '--wallet', wallet, '--secret-file', join(dir, 'secret'), '--log-level', 'info']
-  return [...place, ...own, '--session-timeout', SESSION, '--wallet-timeout', '500ms']
+  const own = [
+    '--db',
+    db,
+    '--allow-non-durable-db',
+    '--wallet',
+    wallet,
+    '--secret-file',
+    join(dir, 'secret'),
+    '--log-level',
+    'info',
+  ]
+  return [...place, ...own, '--session-timeout', session, '--wallet-timeout', WALLET_TIMEOUT, ...HEALTH]
 }
 
 function range(count: number): number[] {

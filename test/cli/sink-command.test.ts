@@ -90,6 +90,7 @@ describe.skipIf(!kafkaForTests().available)('sink and partner as processes', () 
         url,
         '--db',
         db,
+        '--allow-non-durable-db',
         '--metrics-port',
         '0',
         '--metrics-host',

@@ -37,7 +37,7 @@ export async function openBench(
   const partner = await startPartner({ secret: SECRET, clock: systemClock, seed: 7, ...faults })
   cleanup(() => partner.stop())
   const openLedger = (): Ledger => {
-    const ledger = openPostgresLedger({ url })
+    const ledger = openPostgresLedger({ url, allowNonDurable: true })
     cleanup(() => ledger.close())
     return ledger
   }

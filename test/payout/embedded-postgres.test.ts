@@ -41,7 +41,7 @@ function alive(pid: number): boolean {
 test('what was stored is there after a stop and a start, in a folder that others may not enter', async () => {
   const dir = join(folder(), 'below', 'it')
   const first = await start(dir)
-  const ledger = openPostgresLedger({ url: first.url })
+  const ledger = openPostgresLedger({ url: first.url, allowNonDurable: true })
   await ledger.migrate()
   await ledger.close()
   await first.stop()
@@ -109,7 +109,7 @@ const [dir, mode] = process.argv.slice(1)
 const server = await startEmbeddedPostgres({ dir, durable: false })
 if (mode === 'handle') {
   process.on('SIGTERM', async () => {
-    const answered = await openPostgresLedger({ url: server.url }).migrate().then(() => true, () => false)
+    const answered = await openPostgresLedger({ url: server.url, allowNonDurable: true }).migrate().then(() => true, () => false)
     await server.stop()
     process.exit(answered ? 7 : 8)
   })

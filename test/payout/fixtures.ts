@@ -3,10 +3,12 @@ import { systemClock } from '../../core/clock.ts'
 import { rewardTaskId } from '../../core/ids.ts'
 import type { RewardTask } from '../../core/model/reward.ts'
 import { partitionOf } from '../../core/partitioner.ts'
+import type { LedgerTask } from '../../core/ports/ledger.ts'
 import type { OutRecord } from '../../core/ports/log.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { SinkOptions } from '../../pipeline/payout/sink.ts'
+import { parseTask } from '../../pipeline/payout/task.ts'
 
 export const SECRET = 'a secret for tests'
 export const TOPICS = { rewards: 'reward.tasks', dlq: 'dlq' }
@@ -33,6 +35,14 @@ export function task(n: number, change: Partial<RewardTask> = {}): RewardTask {
     created_at: '2025-11-03T11:38:30.000Z',
     ...change,
   }
+}
+
+/** The `n`th task as the ledger books it. */
+export function entry(n: number, change: Partial<LedgerTask> = {}): LedgerTask {
+  const value = Buffer.from(JSON.stringify(task(n)))
+  const parsed = parseTask({ topic: 'reward.tasks', partition: 0, offset: n, timestamp: 0, key: null, value })
+  if (!parsed.ok) throw new Error(parsed.detail)
+  return { ...parsed.task, ...change }
 }
 
 export function tasks(count: number): RewardTask[] {

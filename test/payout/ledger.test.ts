@@ -3,10 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
 import { OncewardError } from '../../core/errors.ts'
 import type { ClaimedTask, Ledger, LedgerTask, Settlement } from '../../core/ports/ledger.ts'
-import { parseTask } from '../../pipeline/payout/task.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import { expectBudgetsAreSums } from './bench.ts'
-import { eventually, task } from './fixtures.ts'
+import { entry, eventually } from './fixtures.ts'
 
 let postgres: TestPostgres
 const ledgers: Ledger[] = []
@@ -19,17 +18,10 @@ afterAll(async () => {
 })
 
 async function open(url?: string): Promise<Ledger> {
-  const ledger = openPostgresLedger({ url: url ?? (await postgres.freshDatabase()) })
+  const ledger = openPostgresLedger({ url: url ?? (await postgres.freshDatabase()), allowNonDurable: true })
   ledgers.push(ledger)
   await ledger.migrate()
   return ledger
-}
-
-function entry(n: number, change: Partial<LedgerTask> = {}): LedgerTask {
-  const value = Buffer.from(JSON.stringify(task(n)))
-  const parsed = parseTask({ topic: 'reward.tasks', partition: 0, offset: n, timestamp: 0, key: null, value })
-  if (!parsed.ok) throw new Error(parsed.detail)
-  return { ...parsed.task, ...change }
 }
 
 const entries = (count: number): LedgerTask[] => Array.from({ length: count }, (_, n) => entry(n))
@@ -44,7 +36,7 @@ const paid = (taskId: string, payoutId = `po_${taskId}`): Settlement => ({
 
 test('two processes may migrate at once, and again later', async () => {
   const url = await postgres.freshDatabase()
-  const two = [openPostgresLedger({ url }), openPostgresLedger({ url })]
+  const two = [1, 2].map(() => openPostgresLedger({ url, allowNonDurable: true }))
   ledgers.push(...two)
   await Promise.all(two.map((ledger) => ledger.migrate()))
   await Promise.all(two.map((ledger) => ledger.migrate()))

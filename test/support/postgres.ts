@@ -1,4 +1,7 @@
-/** A real Postgres for tests: one server for a test file, a fresh database for each test. */
+/**
+ * A real Postgres for tests: one server for a test file, a fresh database for each test. It does not sync to the disk, for
+ * speed: ledgers on it are opened with `allowNonDurable`, sinks with `--allow-non-durable-db`.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
