@@ -1,12 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { unwritable } from '../../connectors/files/errors.ts'
+import { join } from 'node:path'
 import type { Log } from '../../core/ports/log.ts'
-import { topicNames } from '../../core/topics.ts'
 import type { Context } from '../command.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { closing, type KafkaSettings, loadNormalizer, withKafka } from '../runtime.ts'
+import { type BenchPlace, leftOnKafka, withBenchPlace } from './place.ts'
 import { RecoveryBench, type RecoveryFigures } from './recovery.ts'
 import { recoveryReport } from './recovery-report.ts'
 
@@ -17,24 +14,22 @@ type RecoverySettings = Omit<KafkaSettings, 'brokers'> & {
 }
 
 export async function runRecoveryBench(context: Context<RecoverySettings>): Promise<void> {
-  const { settings, terminal, random } = context
+  await withBenchPlace(context, (place) => runAt(place, context))
+}
+
+async function runAt(place: BenchPlace, context: Context<RecoverySettings>): Promise<void> {
+  const { settings, terminal } = context
   const { keys, brokers } = settings
-  const parent = settings.dir === undefined ? tmpdir() : resolve(settings.dir)
-  const folder = await mkdtemp(join(parent, 'onceward-bench-')).catch(unwritable(parent))
-  const name = `bench-${Math.floor(random() * 36 ** 6).toString(36)}`
+  const measure = (log: Log): Promise<RecoveryFigures> => measureOn(log, context, place)
   try {
-    const measure = (log: Log): Promise<RecoveryFigures> => measureOn(log, context, { name, folder })
     const figures =
       brokers === undefined
-        ? await withEmbedded(context, join(folder, 'log'), measure)
+        ? await withEmbedded(context, join(place.folder, 'log'), measure)
         : await withKafka({ ...context, settings: { ...settings, brokers } }, measure)
     const where = brokers === undefined ? 'the embedded log' : `Kafka at ${brokers.join(', ')}`
     await terminal.print(recoveryReport(figures, { keys, where }))
   } finally {
-    await rm(folder, { recursive: true, force: true })
-    const { events } = topicNames(`${name}.`)
-    if (brokers !== undefined)
-      terminal.note(`left on Kafka, for you to delete: topics ${name}.* (such as ${events}), group ${name}`)
+    if (brokers !== undefined) terminal.note(leftOnKafka(place))
   }
 }
 
@@ -55,7 +50,7 @@ async function withEmbedded<T>(
 async function measureOn(
   log: Log,
   { clock, signal, terminal, settings }: Context<RecoverySettings>,
-  place: { readonly name: string; readonly folder: string },
+  place: BenchPlace,
 ): Promise<RecoveryFigures> {
   const { keys } = settings
   let building: Progress | undefined

@@ -1,4 +1,5 @@
 import { command } from '../command.ts'
+import { benchDir } from '../settings/bench.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
 import { BROKER_ADDRESS } from '../settings/shared.ts'
@@ -18,12 +19,6 @@ const brokers = setting('brokers', {
   pattern: BROKER_ADDRESS,
 })
 
-const dir = setting('dir', {
-  type: 'path',
-  placeholder: 'DIR',
-  help: 'folder in which a temporary one is made for the state; the disk that is measured. The system decides where it is left out',
-})
-
 export const benchRecovery = command({
   name: 'bench recovery',
   group: 'Trying out',
@@ -41,7 +36,7 @@ export const benchRecovery = command({
       says: 'on Kafka, and the disk of the workers',
     },
   ],
-  settings: [keys, brokers, dir, ...KAFKA_SECURITY],
+  settings: [keys, brokers, benchDir, ...KAFKA_SECURITY],
   async run(context) {
     const { runRecoveryBench } = await import('../bench/recovery-command.ts')
     await runRecoveryBench(context)

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
+import { benchLatency } from './bench-latency.ts'
 import { benchRecovery } from './bench-recovery.ts'
 
 /** The benches, in the order of the help page. A new one is added here and nowhere else. */
-export const BENCHES: readonly Command[] = [benchRecovery]
+export const BENCHES: readonly Command[] = [benchRecovery, benchLatency]

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Clock } from '../../core/clock.ts'
+import { OncewardError } from '../../core/errors.ts'
+
+export interface LatencyWorkerOptions {
+  readonly clock: Clock
+  /** Of `onceward worker`; where it serves its metrics and what it logs are added. */
+  readonly args: readonly string[]
+}
+
+/** Longer than a worker takes to hand over, with the process around it. */
+const STOP_MS_MAX = 10_000
+const LINES_KEPT = 5
+
+/** `onceward worker` as a process of its own, by this very command line, seen through its log and its metrics. */
+export class LatencyWorker {
+  readonly #clock: Clock
+  readonly #child: ChildProcess
+  readonly #ended: Promise<void>
+  readonly #killAtExit: () => void
+  #port: number | undefined
+  #end: string | undefined
+  #lines: string[] = []
+
+  constructor({ clock, args }: LatencyWorkerOptions) {
+    this.#clock = clock
+    const [, script = ''] = process.argv
+    const observed = ['--metrics-port', '0', '--metrics-host', '127.0.0.1', '--log-level', 'info']
+    // What the variables say is meant for the bench: a worker with other settings would measure something else.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ONCEWARD_')))
+    const child = spawn(process.execPath, [...process.execArgv, script, 'worker', ...args, ...observed], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env,
+    })
+    this.#child = child
+    this.#killAtExit = () => void child.kill('SIGKILL')
+    process.once('exit', this.#killAtExit)
+    createInterface({ input: child.stderr }).on('line', (line) => this.#read(line))
+    this.#ended = new Promise((resolve) => {
+      const over = (how: string): void => {
+        this.#end ??= how
+        resolve()
+      }
+      child.once('error', (error) => over(error.message))
+      child.once('close', (code, signal) => over(signal ?? `exit code ${code}`))
+    })
+  }
+
+  /** Partitions that it works on; undefined while it recovers some, or has not been given any. */
+  async partitions(signal: AbortSignal): Promise<number | undefined> {
+    this.#throwIfEnded()
+    if (this.#port === undefined) return undefined
+    const { ok } = await fetch(`http://127.0.0.1:${this.#port}/readyz`, { signal })
+    return ok ? this.#metric('onceward_partitions', signal) : undefined
+  }
+
+  /** CPU seconds that it has used so far. */
+  cpuSeconds(signal: AbortSignal): Promise<number> {
+    this.#throwIfEnded()
+    return this.#metric('process_cpu_seconds_total', signal)
+  }
+
+  /** Throws ONCEWARD_E_GAVE_UP where it has ended by itself, with the last that it said. */
+  #throwIfEnded(): void {
+    if (this.#end === undefined) return
+    throw new OncewardError(
+      'ONCEWARD_E_GAVE_UP',
+      `a worker of the bench ended by itself (${this.#end}); it said last:\n${this.#lines.join('\n')}`,
+    )
+  }
+
+  /** Asks it to stop, and kills it where it does not. Idempotent. */
+  async stop(): Promise<void> {
+    const over = new AbortController()
+    this.#child.kill('SIGTERM')
+    const late = this.#clock
+      .sleep(STOP_MS_MAX, over.signal)
+      .then(() => over.signal.aborted || this.#child.kill('SIGKILL'))
+    await this.#ended
+    over.abort()
+    await late
+    process.off('exit', this.#killAtExit)
+  }
+
+  async #metric(name: string, signal: AbortSignal): Promise<number> {
+    const page = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`, { signal })).text()
+    const sample = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(page)?.[1]
+    if (sample === undefined) throw new OncewardError('ONCEWARD_E_INTERNAL', `a worker's metrics have no ${name}`)
+    return Number(sample)
+  }
+
+  #read(line: string): void {
+    this.#lines = [...this.#lines, line].slice(-LINES_KEPT)
+    if (this.#port !== undefined || !line.includes('"port":')) return
+    this.#port = Number(/"port":(\d+)/.exec(line)?.[1])
+  }
+}

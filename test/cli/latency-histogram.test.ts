@@ -1,0 +1,68 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { GREATEST, LatencyHistogram } from '../../cli/bench/latency-histogram.ts'
+import { isWarm } from '../../cli/bench/latency-tally.ts'
+
+function histogramOf(values: readonly number[]): LatencyHistogram {
+  const histogram = new LatencyHistogram()
+  for (const value of values) histogram.add(value)
+  return histogram
+}
+
+/** By definition: the value at rank ⌈share × n⌉ of all, sorted. */
+function sortedQuantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(1, Math.ceil(share * sorted.length)) - 1] ?? Number.NaN
+}
+
+describe('latency histogram', () => {
+  const shares = fc.double({ min: 0.001, max: 1, noNaN: true })
+  const values = fc.oneof(fc.nat(300), fc.nat(20_000), fc.nat(GREATEST))
+
+  test('a quantile is what sorting gives, at most 1/128 above and never below', () => {
+    fc.assert(
+      fc.property(fc.array(values, { minLength: 1, maxLength: 300 }), shares, (numbers, share) => {
+        const exact = sortedQuantile(numbers, share)
+        const answer = histogramOf(numbers).quantile(share) ?? Number.NaN
+        expect(answer).toBeGreaterThanOrEqual(exact)
+        expect(answer - exact).toBeLessThanOrEqual(exact / 128)
+      }),
+    )
+  })
+
+  test('below 256 quantiles are exact', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(255), { minLength: 1, maxLength: 300 }), shares, (numbers, share) => {
+        expect(histogramOf(numbers).quantile(share)).toBe(sortedQuantile(numbers, share))
+      }),
+    )
+  })
+
+  test('what lies outside of its bounds is counted at the nearer one', () => {
+    expect(histogramOf([-5]).quantile(1)).toBe(0)
+    expect(histogramOf([GREATEST * 4]).quantile(1)).toBe(GREATEST)
+  })
+
+  test('an empty one has no quantile, and clearing empties', () => {
+    const histogram = histogramOf([7, 8])
+    expect(histogram.count).toBe(2)
+    histogram.clear()
+    expect(histogram).toMatchObject({ count: 0 })
+    expect(histogram.quantile(0.5)).toBeUndefined()
+  })
+})
+
+describe('warm-up', () => {
+  test.each<[readonly number[], boolean]>([
+    [[], false],
+    [[40, 40], false],
+    [[40, 40, 40], true],
+    [[400, 90, 40], false],
+    [[400, 90, 40, 38, 39], true],
+    [[40, 30, 39], false],
+    // a worker that falls behind will not get faster either
+    [[40, 900, 1_800], true],
+  ])('after seconds with the medians %j: %s', (medians, warm) => {
+    expect(isWarm(medians)).toBe(warm)
+  })
+})
