@@ -16,8 +16,9 @@ export function earliestLocal(zone: string, horizon: number): number {
 
 /**
  * No event that is still to be scored under the rule is older than this instant. The strict lane goes by event time, so
- * there it is the event itself. At once, it is the horizon; but held events are released only at the end of the batch,
- * and with another version of the rule they may fall into the same account: while any waits, nothing younger is forgotten.
+ * there it is the event itself. At once, it is the horizon; but held events are released only at the end of the batch, or
+ * of a later one, and with another version of the rule they may fall into the same account: while any waits, nothing
+ * younger is forgotten.
  */
 export function oldestUnscored(
   { rule, event }: Pick<Scoring, 'rule' | 'event'>,

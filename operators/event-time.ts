@@ -7,7 +7,7 @@ export const REORDER_WINDOW_MS = 60_000
 /** A partition's event time: the greatest event time seen so far, and what follows from it. Time is data. */
 export class EventTime {
   readonly windowMs: number
-  /** The horizon as the batch began: every held event below it was released by a former batch. */
+  /** The horizon as the batch began: no event of the batch that is accepted lies below it. */
   readonly horizonBefore: number
   #watermark: number | undefined
 

@@ -29,8 +29,10 @@ export interface BatchContext {
   readonly time: EventTime
   readonly rules: RuleSet
   readonly output: BatchOutput
-  /** Held events read from disk because their turn may come in this batch, in order. */
+  /** Held events read from disk because their turn may come in this batch, in order: always the first ones. */
   readonly waiting: readonly Turn[]
+  /** Key of the first held event that was not read although its turn may have come; neither it nor what follows is released. */
+  readonly releaseBefore: string | undefined
   /** Events of this batch that joined the strict lane. */
   readonly joined: Turn[]
 }

@@ -1,20 +1,19 @@
-import { HELD, heldKey } from '../state/stores.ts'
+import { heldKey } from '../state/stores.ts'
 import { deadLetter, inputOf } from './dead-letter.ts'
 import type { Arrival, BatchContext, Operator, Turn } from './operator.ts'
 
 /**
  * Sends late events to the DLQ and the others into the two lanes (SPEC S19): at once for rules whose totals do not depend
  * on order, and, for rules that ask for it, in event-time order (ties by event id) once the watermark has passed them by
- * the window. An event at exactly the horizon is not late yet, so the strict lane releases what lies below it.
+ * the window. An event at exactly the horizon is not late yet, so the strict lane releases what lies below it. Where more
+ * have their turn than a batch takes, the first go, and all others wait for the next batch: the order is the same.
  */
 export function createReorder(): Operator<Arrival, Turn> {
   return {
     name: 'reorder',
-    ask(arrival, batch, next) {
+    ask(arrival, _batch, next) {
       next(arrival.eager)
-      if (arrival.strict === undefined) return
-      batch.state.ask(HELD, heldKey(arrival.event.ts, arrival.event.eventId))
-      next(arrival.strict)
+      if (arrival.strict !== undefined) next(arrival.strict)
     },
     process(arrival, batch, next) {
       const { event, strict, eager } = arrival
@@ -25,21 +24,19 @@ export function createReorder(): Operator<Arrival, Turn> {
       if (strict !== undefined) batch.joined.push(strict)
     },
     askWaiting(batch, next) {
-      for (const turn of batch.waiting) {
-        batch.state.ask(HELD, heldKey(turn.event.ts, turn.event.eventId))
-        next(turn)
-      }
+      for (const turn of batch.waiting) next(turn)
     },
     release(batch, next) {
-      const { time, state, waiting, joined } = batch
+      const { time, state, waiting, joined, releaseBefore } = batch
       const fresh = new Set(joined)
-      for (const turn of inOrder(waiting, joined)) {
-        const key = heldKey(turn.event.ts, turn.event.eventId)
-        if (turn.event.ts < time.horizon) {
-          if (!fresh.has(turn)) state.delete(HELD, key)
+      const bound = releaseBefore === undefined ? undefined : Buffer.from(releaseBefore)
+      for (const { turn, key } of inOrder(waiting, joined)) {
+        const due = turn.event.ts < time.horizon && (bound === undefined || Buffer.compare(key, bound) < 0)
+        if (due) {
+          if (!fresh.has(turn)) state.release(key.toString())
           next(turn)
         } else if (fresh.has(turn)) {
-          state.put(HELD, key, { data: turn.event.data, ingestTs: turn.ingestTs })
+          state.hold(key.toString(), { data: turn.event.data, ingestTs: turn.ingestTs })
         }
       }
     },
@@ -63,11 +60,11 @@ function rejectLate(arrival: Arrival, batch: BatchContext): void {
   )
 }
 
-function inOrder(waiting: readonly Turn[], joined: readonly Turn[]): Turn[] {
+function inOrder(waiting: readonly Turn[], joined: readonly Turn[]): { readonly turn: Turn; readonly key: Buffer }[] {
   if (waiting.length === 0 && joined.length === 0) return []
   const keyed = [...waiting, ...joined].map((turn) => ({
     turn,
     key: Buffer.from(heldKey(turn.event.ts, turn.event.eventId)),
   }))
-  return keyed.sort((a, b) => Buffer.compare(a.key, b.key)).map(({ turn }) => turn)
+  return keyed.sort((a, b) => Buffer.compare(a.key, b.key))
 }

@@ -3,10 +3,24 @@ import { deadLetter, inputOf } from '../operators/dead-letter.ts'
 import { EventTime } from '../operators/event-time.ts'
 import { type BatchContext, type BatchOutput, emptyOutput, type Turn } from '../operators/operator.ts'
 import type { RuleSet } from '../rules/compiled.ts'
-import type { StagedState } from '../state/staged-state.ts'
+import type { HeldBound, StagedState } from '../state/staged-state.ts'
 import { type HeldEvent, META, parseHeldKey, TASK_META_KEY } from '../state/stores.ts'
 import type { Input } from './record-reader.ts'
 import type { Topology } from './topology.ts'
+
+/** What one batch may hold: it bounds a transaction, and the memory for it. What is beyond waits for the next one. */
+export interface BatchLimits {
+  /** Records of the input. */
+  readonly records: number
+  /** Held events whose turn may have come; one at least, however large. */
+  readonly held: HeldBound
+}
+
+/**
+ * Far above what the default of --batch-bytes brings of real events: they bound what tiny records, compressed ones and
+ * partitions that were silent for long would bring. A thousand records take some megabytes of heap.
+ */
+export const BATCH_LIMITS: BatchLimits = { records: 10_000, held: { events: 2_000, bytes: 2 << 20 } }
 
 export interface BatchInput {
   readonly records: readonly LogRecord[]
@@ -20,6 +34,7 @@ export interface BatchInput {
   readonly heldSince: number | undefined
   /** Look for segments of remembered ids that can be dropped. */
   readonly expireSeen: boolean
+  readonly heldBound: HeldBound
 }
 
 export interface BatchResult {
@@ -29,6 +44,8 @@ export interface BatchResult {
   readonly expiryPending: boolean
   /** Held events were added or released. */
   readonly heldChanged: boolean
+  /** Held events whose turn has come were left for the next batch, which must come without more input, too. */
+  readonly overdue: boolean
 }
 
 /**
@@ -40,9 +57,17 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   // 2. decode, check, and ask each operator which state the batch will touch
   const inputs = batch.records.map((record) => topology.read(record, batch.rules))
   const reachable = reachableTime(batch, inputs)
-  const waiting = await waitingTurns(state, batch.heldSince, reachable.horizon)
+  const { waiting, next } = await waitingTurns(state, batch, reachable.horizon)
   const time = new EventTime(batch.reorderWindowMs, batch.watermark)
-  const context: BatchContext = { state, time, rules: batch.rules, output: emptyOutput(), waiting, joined: [] }
+  const context: BatchContext = {
+    state,
+    time,
+    rules: batch.rules,
+    output: emptyOutput(),
+    waiting,
+    releaseBefore: next,
+    joined: [],
+  }
   const line = topology.line.bind(context)
   state.ask(META, TASK_META_KEY)
   for (const input of inputs) if (input.kind === 'event') line.ask(input)
@@ -60,12 +85,18 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   }
   line.release()
   const { watermark } = time
-  state.put(META, TASK_META_KEY, { inputOffset: batch.nextOffset, ...(watermark === undefined ? {} : { watermark }) })
+  const overdue = next !== undefined && parseHeldKey(next).ts < time.horizon
+  state.put(META, TASK_META_KEY, {
+    inputOffset: batch.nextOffset,
+    ...(watermark === undefined ? {} : { watermark }),
+    ...(overdue ? { overdue } : {}),
+  })
   return {
     output: context.output,
     watermark,
     expiryPending: expiry?.more ?? false,
     heldChanged: waiting.length > 0 || context.joined.length > 0,
+    overdue,
   }
 }
 
@@ -79,10 +110,14 @@ function reachableTime(batch: BatchInput, inputs: readonly Input[]): EventTime {
   return time
 }
 
-async function waitingTurns(state: StagedState, heldSince: number | undefined, horizon: number): Promise<Turn[]> {
-  if (heldSince === undefined || heldSince >= horizon) return []
-  const held = await state.heldBefore(horizon)
-  return held.map(({ key, value }) => heldTurn(key, value))
+async function waitingTurns(
+  state: StagedState,
+  { heldSince, heldBound }: BatchInput,
+  horizon: number,
+): Promise<{ readonly waiting: Turn[]; readonly next: string | undefined }> {
+  if (heldSince === undefined || heldSince >= horizon) return { waiting: [], next: undefined }
+  const { found, next } = await state.heldBefore(horizon, heldBound)
+  return { waiting: found.map(({ key, value }) => heldTurn(key, value)), next }
 }
 
 function heldTurn(key: string, { data, ingestTs }: HeldEvent): Turn {

@@ -1,6 +1,7 @@
 import type { Log, PartitionReader, RecordBatch } from '../core/ports/log.ts'
 import type { PartitionStore } from '../state/partition-store.ts'
 import { NO_INPUT_OFFSET, STORE_FORMAT, type Stamp } from '../state/stamp.ts'
+import { settledOffset } from '../state/stores.ts'
 
 export interface FollowerOptions {
   readonly log: Log
@@ -85,7 +86,7 @@ export class ChangelogFollower {
   /** Dates the stamp anew: a store that is level has missed no tombstone, however long nothing has been written. */
   async renew(): Promise<void> {
     const { store } = this.#options
-    await store.write([], [], this.#stamp(true, (await store.meta())?.inputOffset, this.#reached))
+    await store.write([], [], this.#stamp(true, settledOffset(await store.meta()), this.#reached))
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { hasCode, messageOf, OncewardError } from '../core/errors.ts'
-import type { RecordBatch } from '../core/ports/log.ts'
+import type { GroupControl, RecordBatch } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
 import { type BatchReport, isRecoverable, type PartitionTask } from './task.ts'
 
@@ -10,7 +10,8 @@ export interface PartitionSlotOptions {
   readonly logger: Logger
   /** Opens the partition's task; stops early once `cancelled` says so. */
   readonly openTask: (cancelled: () => boolean) => Promise<PartitionTask>
-  readonly onBatch: (batch: RecordBatch, report: BatchReport, position: number) => void
+  /** Told of every transaction; `batch`: what it was fetched in, undefined where it released held events alone. */
+  readonly onBatch: (done: { report: BatchReport; position: number; batch: RecordBatch | undefined }) => void
   /** Told whenever the partition begins or ceases to be failed, with what it failed with. */
   readonly onFailed: (failure: unknown) => void
   /** How long a failed partition waits before it is tried again, ms; default 30,000. */
@@ -108,29 +109,39 @@ export class PartitionSlot {
   }
 
   /** Answers the position to read next. */
-  batch(batch: RecordBatch): Promise<number> {
+  batch(batch: RecordBatch, control: GroupControl): Promise<number> {
     if (this.#gone.signal.aborted) return Promise.resolve(batch.fetchOffset)
-    const work = this.#process(batch)
+    const work = this.#process(batch, control)
     this.#busy = work.catch(() => undefined)
     return work
   }
 
-  async #process(batch: RecordBatch): Promise<number> {
+  async #process(batch: RecordBatch, control: GroupControl): Promise<number> {
     await this.#opened()
     const task = this.#task
     if (task === undefined) return batch.fetchOffset
     if (batch.fetchOffset > task.position) return task.position
     try {
-      const report = await task.process(batch)
-      this.#failures = 0
-      this.#lastBatchAt = this.#options.clock.monotonic()
-      if (report !== undefined) this.#options.onBatch(batch, report, task.position)
+      await this.#workOff(task, batch, () => control.heartbeat())
       return task.position
     } catch (error) {
       await this.#closeTask()
       if (!this.#gone.signal.aborted) this.#opening = this.#openUntilDone({ error }, () => undefined)
       await this.#opened()
       return this.#task?.position ?? batch.fetchOffset
+    }
+  }
+
+  /** One transaction after the other, until nothing is left to do or the partition is to be handed over. */
+  async #workOff(task: PartitionTask, batch?: RecordBatch, between?: () => Promise<void>): Promise<void> {
+    for (;;) {
+      const report = await task.process(batch)
+      this.#failures = 0
+      this.#lastBatchAt = this.#options.clock.monotonic()
+      if (report === undefined) return
+      this.#options.onBatch({ report, position: task.position, batch })
+      if (this.#gone.signal.aborted) return
+      await between?.()
     }
   }
 
@@ -148,7 +159,13 @@ export class PartitionSlot {
     if (former !== undefined) await clock.sleep(this.#count(former.error), gone)
     while (!gone.aborted) {
       try {
-        this.#task = await openTask(() => gone.aborted)
+        const task = await openTask(() => gone.aborted)
+        if (task.overdue) {
+          // The others gained with it need not wait for what may be a million events.
+          tried()
+          await this.#workOff(task).catch((error: unknown) => this.#closeTask(task).then(() => Promise.reject(error)))
+        }
+        this.#task = task
         // Given up while it was opened: nobody else will close it.
         if (gone.aborted) await this.#closeTask()
         else this.#mend()
@@ -189,8 +206,7 @@ export class PartitionSlot {
     this.#options.onFailed(undefined)
   }
 
-  async #closeTask(): Promise<void> {
-    const task = this.#task
+  async #closeTask(task = this.#task): Promise<void> {
     this.#task = undefined
     try {
       await task?.close()

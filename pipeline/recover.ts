@@ -2,7 +2,7 @@ import { hasCode, OncewardError } from '../core/errors.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { PartitionStore } from '../state/partition-store.ts'
 import { decideRecovery, type Recovery, type RecoveryFacts } from '../state/recovery.ts'
-import { STORE_FORMAT, type Stamp } from '../state/stamp.ts'
+import { NO_INPUT_OFFSET, STORE_FORMAT, type Stamp } from '../state/stamp.ts'
 import type { TaskMeta } from '../state/stores.ts'
 import { ChangelogFollower } from './changelog-follower.ts'
 
@@ -30,8 +30,8 @@ export interface Recovered {
   /** The next input offset to read. */
   readonly position: number
   readonly changelogOffset: number
-  /** Wall clock, ms: when the store was last known to be level with the changelog, as its stamp says. */
-  readonly stampedAt: number
+  /** As it stands in the store. */
+  readonly stamp: Stamp
   readonly meta: TaskMeta | undefined
   /** Changelog records applied. */
   readonly applied: number
@@ -81,15 +81,16 @@ async function carryOut(options: RecoveryOptions, facts: RecoveryFacts): Promise
     const stamp = stampOf(facts, position, changelogOffset)
     await store.write([], [], stamp)
     const meta = await store.meta()
-    return { recovery, position, changelogOffset, stampedAt: stamp.writtenAt, meta, applied: 0 }
+    return { recovery, position, changelogOffset, stamp, meta, applied: 0 }
   }
   if (recovery.kind === 'rebuild') await store.clear()
   const { reached, applied } = await applyChangelog(options, facts, recovery)
   const meta = await store.meta()
   const position = positionAfter(options, facts, meta)
-  const stamp = stampOf(facts, position, reached)
+  // Further commits may stand at the same offset: where a crash parts the next one from its write, that must show.
+  const stamp = stampOf(facts, meta?.overdue === true ? NO_INPUT_OFFSET : position, reached)
   await store.write([], [], stamp)
-  return { recovery, position, changelogOffset: reached, stampedAt: stamp.writtenAt, meta, applied }
+  return { recovery, position, changelogOffset: reached, stamp, meta, applied }
 }
 
 async function gatherFacts(options: RecoveryOptions): Promise<RecoveryFacts> {

@@ -9,10 +9,10 @@ import type { BatchOutput } from '../operators/operator.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import { PartitionStore } from '../state/partition-store.ts'
 import { hourOf } from '../state/seen-ids.ts'
-import { STORE_FORMAT } from '../state/stamp.ts'
+import { NO_INPUT_OFFSET, STORE_FORMAT } from '../state/stamp.ts'
 import { type Change, StagedState } from '../state/staged-state.ts'
 import { parseHeldKey } from '../state/stores.ts'
-import { runBatch } from './batch.ts'
+import { BATCH_LIMITS, type BatchLimits, type BatchResult, runBatch } from './batch.ts'
 import { type OutputPartitions, toRecords } from './outputs.ts'
 import { type Recovered, recover } from './recover.ts'
 import type { Topology } from './topology.ts'
@@ -33,15 +33,18 @@ export interface TaskOptions {
   readonly reorderWindowMs: number
   readonly dedupeWindowMs: number
   readonly deleteRetentionMs: number
+  /** Default: BATCH_LIMITS. */
+  readonly limits?: BatchLimits
   readonly cancelled: () => boolean
 }
 
 /** What one committed batch did, for metrics. */
 export interface BatchReport {
   readonly output: BatchOutput
+  /** Records of the input; 0 where held events alone were released. */
   readonly records: number
-  /** Ingest time of the batch's oldest record, ms. */
-  readonly oldestIngestTs: number
+  /** Ingest time of the batch's oldest record, ms; undefined where there is none. */
+  readonly oldestIngestTs: number | undefined
   readonly batchMs: number
   readonly commitMs: number
 }
@@ -53,6 +56,8 @@ export interface BatchReport {
  * I5 (one writer): this task's transactional id was opened before the committed offset was read; an older task of the
  *    partition can commit nothing after that.
  * I6 (no second try): after any failure the task is finished; what is true is found out by opening another.
+ * I10 (overdue): held events that a batch leaves behind are released by further commits at the same input offset. Until
+ *    the last of them the state says so and no stamp names that offset: it would not tell one of these commits from another.
  */
 export class PartitionTask {
   readonly recovered: Recovered
@@ -64,6 +69,7 @@ export class PartitionTask {
   #changelogOffset: number
   #watermark: number | undefined
   #heldSince: number | undefined
+  #overdue: boolean
   /** What the stamp on disk says. */
   #stamped: { readonly inputOffset: number; readonly writtenAt: number }
   /** The hour up to which segments of ids were dropped. */
@@ -83,7 +89,8 @@ export class PartitionTask {
     this.#position = recovered.position
     this.#changelogOffset = recovered.changelogOffset
     this.#watermark = recovered.meta?.watermark
-    this.#stamped = { inputOffset: recovered.position, writtenAt: recovered.stampedAt }
+    this.#overdue = recovered.meta?.overdue === true
+    this.#stamped = recovered.stamp
     this.#state = new StagedState(store.kv, { dedupeWindowMs: options.dedupeWindowMs })
   }
 
@@ -121,6 +128,11 @@ export class PartitionTask {
     return this.#position
   }
 
+  /** Held events whose turn has come wait for a further `process`. */
+  get overdue(): boolean {
+    return this.#overdue
+  }
+
   /** The next changelog offset that the store does not have. */
   get changelogOffset(): number {
     return this.#changelogOffset
@@ -136,36 +148,44 @@ export class PartitionTask {
   }
 
   /**
-   * One batch, exactly once:
-   *  1. the consumer fetched it; what lies below our position was processed before
+   * One batch, exactly once, of what was fetched as one:
+   *  1. the consumer fetched it; what lies below our position was processed before, what is beyond the limits waits
    *  2. decode, check, ask each operator which state it will touch
    *  3. read all of it in one call
    *  4. run the operators over the staged view
    *  5. one transaction: outputs, the last value of each changed key, the input position
    *  6. only once it has committed: one write to the store, with the stamp
-   * Answers undefined where there was nothing to do. Any error leaves the task failed (I6).
+   * To be called with the same fetched batch until it answers undefined: then nothing is left to do, neither records of it
+   * nor held events whose turn has come; without one, for the latter alone. Any error leaves the task failed (I6).
    */
-  async process(batch: RecordBatch): Promise<BatchReport | undefined> {
+  async process(batch?: RecordBatch): Promise<BatchReport | undefined> {
     assert(this.#status === 'open', `a task processes one batch at a time and none after a failure: ${this.#status}`)
-    assert(batch.fetchOffset <= this.#position, `no gap: fetched at ${batch.fetchOffset}, expected ${this.#position}`)
-    const records =
-      batch.fetchOffset === this.#position
-        ? batch.records
-        : batch.records.filter(({ offset }) => offset >= this.#position)
-    const first = records[0]
-    if (first === undefined) {
-      this.#position = Math.max(this.#position, batch.nextOffset)
+    const { records, nextOffset } = this.#portionOf(batch)
+    if (records.length === 0 && !this.#overdue) {
+      this.#position = Math.max(this.#position, batch?.nextOffset ?? 0)
       return undefined
     }
     this.#status = 'busy'
     try {
-      const report = await this.#processRecords(records, batch.nextOffset)
+      const report = await this.#processRecords(records, nextOffset)
       this.#status = 'open'
-      return { ...report, records: records.length, oldestIngestTs: first.timestamp }
+      return { ...report, records: records.length, oldestIngestTs: records[0]?.timestamp }
     } catch (error) {
       this.#status = 'failed'
       throw error
     }
+  }
+
+  /** What one transaction takes of a fetched batch. Where no record is left, the position stays: it is committed already. */
+  #portionOf(batch: RecordBatch | undefined): Pick<RecordBatch, 'records' | 'nextOffset'> {
+    if (batch === undefined) return { records: [], nextOffset: this.#position }
+    const { records, fetchOffset, nextOffset } = batch
+    assert(fetchOffset <= this.#position, `no gap: fetched at ${fetchOffset}, expected ${this.#position}`)
+    const max = (this.#options.limits ?? BATCH_LIMITS).records
+    const left = fetchOffset === this.#position ? records : records.filter(({ offset }) => offset >= this.#position)
+    const beyond = left[max]
+    if (beyond !== undefined) return { records: left.slice(0, max), nextOffset: beyond.offset }
+    return { records: left, nextOffset: left.length === 0 ? this.#position : nextOffset }
   }
 
   async #processRecords(
@@ -182,6 +202,7 @@ export class PartitionTask {
       watermark: this.#watermark,
       heldSince: this.#heldSince,
       expireSeen: this.#watermark !== undefined && hourOf(this.#watermark) > this.#expiredHour,
+      heldBound: (this.#options.limits ?? BATCH_LIMITS).held,
     })
     const changes = this.#state.changes(nextOffset)
     const destination = { topics, partitions: outputPartitions, changelog, partition }
@@ -195,13 +216,19 @@ export class PartitionTask {
     const end = ends.find(({ topic, partition: of }) => topic === changelog && of === partition)
     assert(end !== undefined, 'a commit tells where the changelog ends')
     this.#changelogOffset = end.nextOffset
-    await this.#write(changes, this.#state.indexOps(), nextOffset)
+    await this.#write(changes, this.#state.indexOps(), result.overdue ? NO_INPUT_OFFSET : nextOffset)
+    await this.#advance(result, nextOffset)
+    return { output: result.output, batchMs: clock.monotonic() - startedMs, commitMs }
+  }
+
+  /** The batch is in the log and in the store: now it is what this task goes on from. */
+  async #advance(result: BatchResult, nextOffset: number): Promise<void> {
     this.#state.settled()
     if (!result.expiryPending && this.#watermark !== undefined) this.#expiredHour = hourOf(this.#watermark)
     this.#position = nextOffset
     this.#watermark = result.watermark
+    this.#overdue = result.overdue
     if (result.heldChanged) await this.#readHeldSince()
-    return { output: result.output, batchMs: clock.monotonic() - startedMs, commitMs }
   }
 
   /** Closes the store and the producer; idempotent. A batch under way must have ended. */

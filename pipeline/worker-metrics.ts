@@ -3,13 +3,11 @@ import type { RecordBatch } from '../core/ports/log.ts'
 import type { Metrics } from '../core/ports/metrics.ts'
 import type { BatchReport } from './task.ts'
 
-/** Tells the metrics what one committed batch did. */
+/** Tells the metrics what one committed batch did; `batch`: what it was fetched in, undefined where nothing was. */
 export function reportBatch(
   { metrics, clock }: { metrics: Metrics; clock: Clock },
-  batch: RecordBatch,
-  report: BatchReport,
+  { partition, report, batch }: { partition: number; report: BatchReport; batch: RecordBatch | undefined },
 ): void {
-  const { topic, partition } = batch
   const { counts, scores, rewards } = report.output
   metrics.events.add(counts.events, { partition })
   metrics.duplicates.add(counts.duplicates, { partition })
@@ -35,11 +33,16 @@ export function reportBatch(
     if (sums.rewards > 0) metrics.rewards.add(sums.rewards, { rule_id })
   }
   const now = clock.now()
-  const behind = batch.end - batch.nextOffset
-  metrics.lagRecords.set(Math.max(0, behind), { topic, partition })
-  metrics.lagSeconds.set(behind <= 0 ? 0 : Math.max(0, now - report.oldestIngestTs) / 1000, { topic, partition })
+  const { oldestIngestTs } = report
+  const ageSeconds = oldestIngestTs === undefined ? 0 : Math.max(0, now - oldestIngestTs) / 1000
+  if (batch !== undefined) {
+    const { topic, end, nextOffset } = batch
+    const behind = end - nextOffset
+    metrics.lagRecords.set(Math.max(0, behind), { topic, partition })
+    metrics.lagSeconds.set(behind <= 0 ? 0 : ageSeconds, { topic, partition })
+  }
   metrics.batchSeconds.observe(report.batchMs / 1000, { partition })
   metrics.batchRecords.observe(report.records, { partition })
   metrics.commitSeconds.observe(report.commitMs / 1000, { partition })
-  metrics.processingSeconds.observe(Math.max(0, now - report.oldestIngestTs) / 1000, {})
+  if (oldestIngestTs !== undefined) metrics.processingSeconds.observe(ageSeconds, {})
 }

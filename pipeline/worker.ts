@@ -9,6 +9,7 @@ import type { OrderedKv } from '../core/ports/ordered-kv.ts'
 import { changelogTopic, type Topics } from '../core/topics.ts'
 import type { Normalized } from '../operators/normalize.ts'
 import type { BatchCounts } from '../operators/operator.ts'
+import type { BatchLimits } from './batch.ts'
 import type { OutputPartitions } from './outputs.ts'
 import { PartitionSlot } from './partition-slot.ts'
 import { RuleFeed } from './rule-feed.ts'
@@ -47,6 +48,8 @@ export interface WorkerOptions {
   /** How long a failed partition waits before it is tried again, ms; default 30,000. */
   readonly failedRetryMs?: number
   readonly batchBytesMax?: number
+  /** Of one transaction; default BATCH_LIMITS. */
+  readonly limits?: BatchLimits
   readonly replicationFactor?: number
   /** Told of every batch once it is committed. */
   readonly onBatch?: (partition: number, position: number, counts: BatchCounts) => void
@@ -171,7 +174,8 @@ export class Worker {
   }
 
   async #prepareTasks(): Promise<CommonTaskOptions> {
-    const { log, clock, logger, application, topics, normalize, reorderWindowMs, dedupeWindowMs } = this.#options
+    const { log, clock, logger, application, topics, normalize, reorderWindowMs, dedupeWindowMs, limits } =
+      this.#options
     const changelog = changelogTopic(application)
     const info = await log.topic(changelog)
     const partitions: OutputPartitions = await outputPartitions(log, topics)
@@ -188,6 +192,7 @@ export class Worker {
       reorderWindowMs,
       dedupeWindowMs,
       deleteRetentionMs: info?.deleteRetentionMs ?? DELETE_RETENTION_MS_DEFAULT,
+      ...(limits === undefined ? {} : { limits }),
     }
   }
 
@@ -218,9 +223,9 @@ export class Worker {
         this.#options.metrics.partitions.set(this.#slots.size, { topic: this.#options.topics.events })
       },
       startOffset: ({ partition }: TopicPartition) => this.#slots.get(partition)?.task?.position,
-      batch: (batch) => {
+      batch: (batch, control) => {
         const slot = this.#slots.get(batch.partition)
-        return slot === undefined ? Promise.resolve(batch.fetchOffset) : slot.batch(batch)
+        return slot === undefined ? Promise.resolve(batch.fetchOffset) : slot.batch(batch, control)
       },
       standby: (partitions) => {
         // The group has shared out. A worker that was given nothing is ready all the same: to take over.
@@ -239,8 +244,8 @@ export class Worker {
       clock,
       logger,
       openTask: (cancelled) => this.#open(partition, cancelled),
-      onBatch: (batch, report, position) => {
-        reportBatch(this.#options, batch, report)
+      onBatch: ({ batch, report, position }) => {
+        reportBatch(this.#options, { partition, report, batch })
         this.#options.onBatch?.(partition, position, report.output.counts)
       },
       onFailed: () => this.#endWhereNoneWorks(),

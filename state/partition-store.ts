@@ -4,7 +4,7 @@ import type { KvOp, OrderedKv } from '../core/ports/ordered-kv.ts'
 import { decodeSeenChunk, decodeSeenTime, encodeSeenTime, hourOfChunkKey, seenIndexKey } from './seen-ids.ts'
 import { decodeStamp, encodeStamp, type Stamp } from './stamp.ts'
 import type { Change } from './staged-state.ts'
-import { META, SEEN_CHUNK_PREFIX, STAMP_KEY, TASK_META_KEY, type TaskMeta } from './stores.ts'
+import { META, SEEN_CHUNK_PREFIX, settledOffset, STAMP_KEY, TASK_META_KEY, type TaskMeta } from './stores.ts'
 
 /**
  * One partition's directory on disk.
@@ -47,7 +47,7 @@ export class PartitionStore {
 
   /**
    * Applies a run of changelog records, with the stamp that it leads to, in one write. `stampOf` is given the input offset
-   * that the state then knows of itself; undefined where it knows none.
+   * that the state is then level with by its own account; undefined where it is with none.
    */
   async apply(records: readonly LogRecord[], stampOf: (inputOffset: number | undefined) => Stamp): Promise<void> {
     const ops: KvOp[] = []
@@ -65,7 +65,7 @@ export class PartitionStore {
     const index = await this.#indexOps(chunks.values())
     for (const change of chunks.values()) ops.push(changeOp(change))
     const task = meta === undefined ? await this.meta() : decodeMeta(meta)
-    const stamp = encodeStamp(stampOf(task?.inputOffset))
+    const stamp = encodeStamp(stampOf(settledOffset(task)))
     // Ids that are forgotten come before those that a later chunk has renewed.
     await this.kv.write([
       ...index.forgotten,

@@ -28,6 +28,18 @@ export interface StagedStateOptions {
   readonly cachedValuesMax?: number
 }
 
+export interface Held {
+  readonly key: string
+  readonly value: HeldEvent
+}
+
+/** How many held events are read at once. */
+export interface HeldBound {
+  readonly events: number
+  /** On disk. */
+  readonly bytes: number
+}
+
 interface Entry {
   readonly store: Store<unknown>
   value: unknown
@@ -60,6 +72,8 @@ export class StagedState {
   /** Event time of the ids asked for in this batch: from the store, or remembered in this batch. */
   #seen = new Map<string, number | undefined>()
   #remembered: SeenEntry[] = []
+  /** Held events staged in this batch; they may be large, and are read from disk alone, so none is cached. */
+  readonly #held = new Map<string, HeldEvent | undefined>()
   #expired: { readonly key: Buffer; readonly hashes: readonly string[] }[] = []
 
   constructor(kv: OrderedKv, options: StagedStateOptions = {}) {
@@ -70,7 +84,7 @@ export class StagedState {
 
   /** Begins a batch. */
   begin(): void {
-    assert(this.#dirty.length === 0, 'a batch begins with nothing staged')
+    assert(this.#dirty.length === 0 && this.#held.size === 0, 'a batch begins with nothing staged')
     this.#batch++
     this.#seen.clear()
     this.#remembered = []
@@ -144,14 +158,31 @@ export class StagedState {
     this.#remembered.push({ hash, ts })
   }
 
-  /** Held events with an event time below `before`, in order; read from disk, not from what this batch staged. */
-  async heldBefore(before: number): Promise<{ key: string; value: HeldEvent }[]> {
-    const found: { key: string; value: HeldEvent }[] = []
+  /** Holds an event until `release`. Neither needs to be asked for, since no held event is read by its key. */
+  hold(key: string, event: HeldEvent): void {
+    this.#held.set(key, event)
+  }
+
+  release(key: string): void {
+    this.#held.set(key, undefined)
+  }
+
+  /**
+   * Held events with an event time below `before`, in order, within `bound` (but one at least); and the key of the first
+   * that lies beyond the bound. Read from disk, not from what this batch staged.
+   */
+  async heldBefore(before: number, bound: HeldBound): Promise<{ found: Held[]; next: string | undefined }> {
+    const found: Held[] = []
+    let bytes = 0
     const range = { gte: prefixRange(HELD.prefix).gte, lt: Buffer.from(HELD.prefix + heldKey(before, '')) }
-    for await (const [key, value] of this.#kv.range(range)) {
-      found.push({ key: key.toString().slice(HELD.prefix.length), value: HELD.decode(value) })
+    for await (const [name, value] of this.#kv.range(range)) {
+      const key = name.toString().slice(HELD.prefix.length)
+      bytes += value.length
+      const full = found.length >= bound.events || bytes > bound.bytes
+      if (full && found.length > 0) return { found, next: key }
+      found.push({ key, value: HELD.decode(value) })
     }
-    return found
+    return { found, next: undefined }
   }
 
   /** The key of the first held event on disk. */
@@ -186,6 +217,9 @@ export class StagedState {
       key: Buffer.from(name),
       value: value === undefined ? null : store.encode(value),
     }))
+    for (const [key, event] of this.#held) {
+      changes.push({ key: Buffer.from(HELD.prefix + key), value: event === undefined ? null : HELD.encode(event) })
+    }
     for (const [hour, entries] of byHour(this.#remembered)) {
       changes.push({ key: seenChunkKey(hour, sequence), value: encodeSeenChunk(hour, entries) })
     }
@@ -212,6 +246,7 @@ export class StagedState {
   settled(): void {
     for (const [, entry] of this.#dirty) entry.dirty = false
     this.#dirty = []
+    this.#held.clear()
     if (this.#young.size >= this.#cachedValuesMax) {
       this.#old = this.#young
       this.#young = new Map()

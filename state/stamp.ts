@@ -6,7 +6,7 @@ export interface Stamp {
   readonly format: number
   readonly application: string
   readonly partition: number
-  /** The next input offset to read; NO_INPUT_OFFSET where the state lies between two commits and is level with none. */
+  /** The next input offset to read; NO_INPUT_OFFSET where the state is level with none for good. */
   readonly inputOffset: number
   /** The next changelog offset to apply. */
   readonly changelogOffset: number
@@ -14,7 +14,10 @@ export interface Stamp {
   readonly writtenAt: number
 }
 
-/** In a stamp: the changelog was applied up to the middle of a commit, and what follows it must be applied before use. */
+/**
+ * In a stamp: what follows in the changelog must be applied before use, because it was applied up to the middle of a commit,
+ * or because more commits at the same input offset may follow.
+ */
 export const NO_INPUT_OFFSET = -1
 
 /** Raised whenever the layout of the store changes: an older store is then rebuilt from the changelog. */

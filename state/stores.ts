@@ -29,6 +29,13 @@ export interface TaskMeta {
   readonly inputOffset: number
   /** Greatest event time seen; undefined before the first event. */
   readonly watermark?: number
+  /** Held events whose turn has come were left for further commits at this very input offset. */
+  readonly overdue?: true
+}
+
+/** The input offset that a state is level with for good; undefined where more commits at the same offset follow. */
+export function settledOffset(meta: TaskMeta | undefined): number | undefined {
+  return meta?.overdue === true ? undefined : meta?.inputOffset
 }
 
 export const ACCOUNTS = jsonStore<Account>('account', 'a')

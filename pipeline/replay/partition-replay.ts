@@ -98,6 +98,7 @@ async function readThrough(options: PartitionReplayOptions): Promise<void> {
   let reader: PartitionReader | undefined
   try {
     options.advanced(task.position, 0)
+    if (task.overdue) await workOff(task, undefined, options)
     if (task.position >= span.end) return
     reader = await log.reader({ topic: topics.events, partition: span.partition })
     await readOn(reader, task, options)
@@ -118,8 +119,20 @@ async function readOn(reader: PartitionReader, task: PartitionTask, options: Par
       continue
     }
     empty = 0
+    await workOff(task, batch, options)
+  }
+}
+
+/** All of a fetched batch, one transaction after the other, and the held events whose turn it brings. */
+async function workOff(
+  task: PartitionTask,
+  batch: RecordBatch | undefined,
+  options: PartitionReplayOptions,
+): Promise<void> {
+  while (!options.signal.aborted) {
     const report = await task.process(batch)
     options.advanced(task.position, report?.records ?? 0)
+    if (report === undefined) return
   }
 }
 

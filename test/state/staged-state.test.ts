@@ -9,7 +9,7 @@ import { decodeSeenChunk, encodeSeenChunk, hourOfChunkKey, idHash, seenChunkKey 
 import { STORE_FORMAT, type Stamp } from '../../state/stamp.ts'
 import { type Change, StagedState } from '../../state/staged-state.ts'
 import { jsonStore } from '../../state/store.ts'
-import { HELD, heldKey, parseHeldKey } from '../../state/stores.ts'
+import { heldKey, parseHeldKey } from '../../state/stores.ts'
 
 const STORE = jsonStore<number>('number', 'a')
 const stamp: Stamp = {
@@ -181,16 +181,15 @@ describe('staged state', () => {
           const kv = memoryKv()
           const state = new StagedState(kv)
           await batch(kv, state, 1, async () => {
-            for (const [ts, id] of events) state.ask(HELD, heldKey(ts, id))
-            await state.load()
-            for (const [ts, id] of events) state.put(HELD, heldKey(ts, id), { data: {}, ingestTs: 0 })
+            for (const [ts, id] of events) state.hold(heldKey(ts, id), { data: {}, ingestTs: 0 })
           })
-          const found = (await state.heldBefore(3)).map(({ key }) => parseHeldKey(key))
+          const { found, next } = await state.heldBefore(3, { events: 10, bytes: 1_000 })
           const expected = events
             .filter(([ts]) => ts < 3)
             .map(([ts, eventId]) => ({ ts, eventId }))
             .sort((a, b) => a.ts - b.ts || Buffer.compare(Buffer.from(a.eventId), Buffer.from(b.eventId)))
-          expect(found).toEqual(expected)
+          expect(found.map(({ key }) => parseHeldKey(key))).toEqual(expected)
+          expect(next).toBeUndefined()
         },
       ),
     )

@@ -4,13 +4,13 @@ import { loadSchemas } from '../../connectors/files/schemas.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
 import { createNormalizer } from '../../operators/normalize.ts'
 import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
-import { runBatch } from '../../pipeline/batch.ts'
+import { BATCH_LIMITS, runBatch } from '../../pipeline/batch.ts'
 import { createTopology, type Topology } from '../../pipeline/topology.ts'
 import type { CompiledRule, RuleSet } from '../../rules/compiled.ts'
 import { memoryKv } from '../../state/memory-kv.ts'
 import { PartitionStore } from '../../state/partition-store.ts'
 import { STORE_FORMAT } from '../../state/stamp.ts'
-import { StagedState } from '../../state/staged-state.ts'
+import { type HeldBound, StagedState } from '../../state/staged-state.ts'
 import { parseHeldKey } from '../../state/stores.ts'
 
 export const normalize = createNormalizer(parseSchemas(await loadSchemas()))
@@ -55,9 +55,13 @@ export class TestEngine {
   #state = new StagedState(this.kv)
   #offset = 0
   #watermark: number | undefined
+  readonly #heldBound: HeldBound
+  /** Held events whose turn has come wait for the next batch. */
+  overdue = false
 
-  constructor(rules: readonly CompiledRule[] | RuleSet) {
+  constructor(rules: readonly CompiledRule[] | RuleSet, heldBound: HeldBound = BATCH_LIMITS.held) {
     this.#rules = 'versions' in rules ? rules : testRules(rules)
+    this.#heldBound = heldBound
   }
 
   /** Forgets everything that is not in the store, as a restart does. */
@@ -85,6 +89,7 @@ export class TestEngine {
       watermark: this.#watermark,
       heldSince: first === undefined ? undefined : parseHeldKey(first).ts,
       expireSeen: true,
+      heldBound: this.#heldBound,
     })
     const stamp = {
       format: STORE_FORMAT,
@@ -98,6 +103,7 @@ export class TestEngine {
     this.#state.settled()
     this.#offset = nextOffset
     this.#watermark = result.watermark
+    this.overdue = result.overdue
     this.output.scores.push(...result.output.scores)
     this.output.rewards.push(...result.output.rewards)
     this.output.dlq.push(...result.output.dlq)
@@ -107,8 +113,10 @@ export class TestEngine {
   }
 
   /** Moves event time so far that nothing is held any more. */
-  finish(): Promise<BatchOutput> {
-    return this.feed([{ value: '', tick: (this.#watermark ?? 0) + 60_001 }])
+  async finish(): Promise<BatchOutput> {
+    const output = await this.feed([{ value: '', tick: (this.#watermark ?? 0) + 60_001 }])
+    while (this.overdue) await this.feed([])
+    return output
   }
 
   /** Sum of points by `user|rule`, those above zero. */

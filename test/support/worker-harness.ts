@@ -11,6 +11,7 @@ import type { LogRecord, TopicPartition } from '../../core/ports/log.ts'
 import { type Logger, silentLogger } from '../../core/ports/logger.ts'
 import { silentMetrics } from '../../core/ports/metrics.ts'
 import { changelogTopic, type Topics, topicNames } from '../../core/topics.ts'
+import type { BatchLimits } from '../../pipeline/batch.ts'
 import { publishRules } from '../../pipeline/publish-rules.ts'
 import { tickRecord } from '../../pipeline/ticker.ts'
 import { Worker } from '../../pipeline/worker.ts'
@@ -40,6 +41,7 @@ export interface StartOptions {
   readonly sessionTimeoutMs?: number
   readonly tickAfterMs?: number
   readonly standby?: number
+  readonly limits?: BatchLimits
   /** How long a failed partition waits for its next try, ms; default 1,000. */
   readonly failedRetryMs?: number
 }
@@ -240,6 +242,7 @@ export class RunningWorker {
       batchBytesMax: options.batchBytesMax ?? 8_000,
       failedRetryMs: options.failedRetryMs ?? 1_000,
       ...(options.standby === undefined ? {} : { standby: options.standby }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
       onBatch: () => void this.batches++,
     })
     this.ended = this.worker.run().catch((error: unknown) => {
