@@ -44,6 +44,7 @@ export const ERROR_KINDS = {
   ONCEWARD_E_STATE_LOCKED: { blame: 'user', retry: true },
   ONCEWARD_E_STATE_UNUSABLE: { blame: 'external', retry: false },
   ONCEWARD_E_STATE_CORRUPT: { blame: 'external', retry: true },
+  ONCEWARD_E_STATE_OUTDATED: { blame: 'external', retry: true },
   ONCEWARD_E_STATE_INPUT_LOST: { blame: 'user', retry: false },
   ONCEWARD_E_STATE_INPUT_RESET: { blame: 'user', retry: false },
   ONCEWARD_E_STATE_CHANGELOG_LOST: { blame: 'user', retry: false },

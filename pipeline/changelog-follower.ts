@@ -1,3 +1,4 @@
+import { OncewardError } from '../core/errors.ts'
 import type { Log, PartitionReader, RecordBatch } from '../core/ports/log.ts'
 import type { PartitionStore } from '../state/partition-store.ts'
 import { NO_INPUT_OFFSET, STORE_FORMAT, type Stamp } from '../state/stamp.ts'
@@ -13,6 +14,8 @@ export interface FollowerOptions {
   readonly from: number
   /** Wall clock, ms: when the store was last level with the changelog, or empty. */
   readonly levelAt: number
+  /** How long the changelog keeps tombstones, ms. */
+  readonly deleteRetentionMs: number
   /** Bytes of changelog in one read, and so in one write to the store; twice as many are in memory. */
   readonly readBytesMax: number
   /** Wall clock, ms. */
@@ -36,6 +39,8 @@ export interface Followed {
  * I7 (between commits): a run may end in the middle of a commit. Then the stamp names no input offset, for the store is
  *    level with none; only where all committed records are applied does it name the one that the state itself knows.
  *    Its date is when the store was last level: a tombstone written since may be gone before this store has read it.
+ * I10 (no tombstone missed): a follower that was not level for as long as tombstones are kept (its process was frozen, its
+ *    broker away) applies nothing any more: the stamp is as old, so whoever opens the store next rebuilds it.
  */
 export class ChangelogFollower {
   readonly #options: FollowerOptions
@@ -66,12 +71,16 @@ export class ChangelogFollower {
     return this.#levelAt
   }
 
-  /** Reads and applies one run; waits up to `waitMs` for something to apply where there is nothing. */
+  /**
+   * Reads and applies one run; waits up to `waitMs` for something to apply where there is nothing.
+   * ONCEWARD_E_STATE_OUTDATED where tombstones may have gone unread.
+   */
   async step(waitMs = 0): Promise<Followed> {
     const { store } = this.#options
     const { askedAt, batch: reading } = this.#ahead ?? this.#read(this.#reached, waitMs)
     this.#ahead = undefined
     const { records, nextOffset, end } = await reading
+    this.#refuseOutdated()
     // No record and no way on: nothing but markers and aborted records are left.
     const stuck = records.length === 0 && nextOffset <= this.#reached
     const level = nextOffset >= end || stuck
@@ -91,6 +100,17 @@ export class ChangelogFollower {
 
   async close(): Promise<void> {
     await this.#reader.close()
+  }
+
+  /** Asked once the records are here: what was gone before then cannot be among them. */
+  #refuseOutdated(): void {
+    const { now, deleteRetentionMs, application, partition } = this.#options
+    const age = now() - this.#levelAt
+    if (age < deleteRetentionMs) return
+    throw new OncewardError(
+      'ONCEWARD_E_STATE_OUTDATED',
+      `${application}, partition ${partition}: the store was not level with the changelog for ${age} ms and may have missed tombstones, which are kept ${deleteRetentionMs} ms; it is rebuilt`,
+    )
   }
 
   #read(offset: number, waitMs: number): { readonly askedAt: number; readonly batch: Promise<RecordBatch> } {

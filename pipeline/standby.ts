@@ -105,7 +105,7 @@ export class StandbyCopy {
     if (decision.kind === 'refuse') throw new OncewardError(decision.code, decision.reason)
     logger.info({ partition, copy: decision.kind }, `standby copy begun: ${decision.kind}, ${decision.reason}`)
     if (decision.kind === 'rebuild') await store.clear()
-    const options = { log, store, application, partition, changelog, readBytesMax: READ_BYTES_MAX }
+    const options = { log, store, application, partition, changelog, deleteRetentionMs, readBytesMax: READ_BYTES_MAX }
     return ChangelogFollower.open({
       ...options,
       from: decision.kind === 'rebuild' ? bounds.earliest : decision.from,

@@ -68,13 +68,23 @@ export function encodeSeenChunk(hour: number, entries: readonly SeenEntry[]): Bu
 }
 
 export function decodeSeenChunk(hour: number, bytes: Buffer): SeenEntry[] {
+  let at = HASH_BYTES
+  return hashesOfChunk(bytes).map((hash) => {
+    const ts = hour * HOUR_MS + bytes.readUInt32BE(at)
+    at += ENTRY_BYTES
+    return { hash, ts }
+  })
+}
+
+/** How many ids a chunk holds. */
+export function countOfChunk(bytes: Buffer): number {
   assert(bytes.length % ENTRY_BYTES === 0, `a chunk of remembered ids is whole entries, not ${bytes.length} bytes`)
-  const entries: SeenEntry[] = []
-  for (let at = 0; at < bytes.length; at += ENTRY_BYTES) {
-    entries.push({
-      hash: bytes.toString('latin1', at, at + HASH_BYTES),
-      ts: hour * HOUR_MS + bytes.readUInt32BE(at + HASH_BYTES),
-    })
-  }
-  return entries
+  return bytes.length / ENTRY_BYTES
+}
+
+export function hashesOfChunk(bytes: Buffer): string[] {
+  const hashes: string[] = []
+  const count = countOfChunk(bytes)
+  for (let i = 0; i < count; i++) hashes.push(bytes.toString('latin1', i * ENTRY_BYTES, i * ENTRY_BYTES + HASH_BYTES))
+  return hashes
 }

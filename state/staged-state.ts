@@ -12,6 +12,7 @@ import {
   seenChunkKey,
   seenIndexKey,
 } from './seen-ids.ts'
+import { SeenFilter } from './seen-filter.ts'
 import { prefixRange, type Store } from './store.ts'
 import { HELD, type HeldEvent, heldKey, SEEN_CHUNK_PREFIX } from './stores.ts'
 
@@ -72,6 +73,8 @@ export class StagedState {
   /** Event time of the ids asked for in this batch: from the store, or remembered in this batch. */
   #seen = new Map<string, number | undefined>()
   #remembered: SeenEntry[] = []
+  /** Made with the first batch. */
+  #seenFilter: SeenFilter | undefined
   /** Held events staged in this batch; they may be large, and are read from disk alone, so none is cached. */
   readonly #held = new Map<string, HeldEvent | undefined>()
   #expired: { readonly key: Buffer; readonly hashes: readonly string[] }[] = []
@@ -115,7 +118,7 @@ export class StagedState {
   /** Reads all that was asked for, in one call. */
   async load(): Promise<void> {
     const missing = this.#missing
-    const hashes = [...this.#seen.keys()]
+    const hashes = await this.#maybeSeen()
     const keys = this.#missingKeys
     for (const hash of hashes) keys.push(seenIndexKey(hash))
     this.#missing = []
@@ -155,6 +158,7 @@ export class StagedState {
 
   remember(hash: string, ts: number): void {
     this.#seen.set(hash, ts)
+    this.#seenFilter?.add(hash)
     this.#remembered.push({ hash, ts })
   }
 
@@ -251,6 +255,15 @@ export class StagedState {
       this.#old = this.#young
       this.#young = new Map()
     }
+  }
+
+  /** Of the ids asked for, those that the store may have. The store has all that was remembered before this batch. */
+  async #maybeSeen(): Promise<string[]> {
+    if (this.#seen.size === 0) return []
+    if (this.#seenFilter === undefined || this.#seenFilter.isFull) this.#seenFilter = await SeenFilter.read(this.#kv)
+    const found: string[] = []
+    for (const hash of this.#seen.keys()) if (this.#seenFilter.mayHave(hash)) found.push(hash)
+    return found
   }
 
   #entry<V>(store: Store<V>, key: string): Entry {

@@ -102,6 +102,7 @@ function follow(log: Log, store: PartitionStore, change: Partial<FollowerOptions
     changelog: CHANGELOG,
     from: 0,
     levelAt: 5,
+    deleteRetentionMs: 60_000,
     readBytesMax: 1 << 20,
     now: () => 1_000,
     ...change,
@@ -173,6 +174,55 @@ describe('following a changelog', () => {
       ),
       { numRuns: 100 },
     )
+  })
+})
+
+describe('a follower that stood still', () => {
+  const all: readonly Commit[] = [[['a', 1]], [['b', 2]], [['a', null]]]
+
+  test('goes on where it was not level for less long than tombstones are kept', async () => {
+    const kv = memoryKv()
+    const log = await logWith(all, 2)
+    const follower = await follow(log, new PartitionStore(kv), { levelAt: 1_000, now: () => 60_999 })
+    for (let level = false; !level; ) ({ level } = await follower.step())
+    expect(await accountsOf(kv)).toEqual({ b: '2' })
+    await follower.close()
+    await log.close()
+  })
+
+  test('I10: applies nothing more once tombstones may be gone, and leaves a store that is rebuilt', async () => {
+    const kv = memoryKv()
+    const store = new PartitionStore(kv)
+    const log = await logWith(all, 2)
+    let now = 1_000
+    const follower = await follow(log, store, { levelAt: now, now: () => now })
+    await follower.step()
+    const before = await accountsOf(kv)
+    now = 61_000
+    await expect(follower.step()).rejects.toMatchObject({ code: 'ONCEWARD_E_STATE_OUTDATED', retry: true })
+    expect(await accountsOf(kv)).toEqual(before)
+    const stamp = await stampOf(store)
+    const facts = {
+      application: APPLICATION,
+      partition: 0,
+      changelog: { earliest: 0, end: 9 },
+      deleteRetentionMs: 60_000,
+    }
+    expect(decideStandby({ ...facts, stamp, now }).kind).toBe('rebuild')
+    await follower.close()
+    await log.close()
+  })
+
+  test('I10: while it was level it may stand still for ever in between, as long as it looks often enough', async () => {
+    let now = 1_000
+    const log = await logWith(all, 9)
+    const follower = await follow(log, new PartitionStore(memoryKv()), { levelAt: now, now: () => now })
+    for (let i = 0; i < 9; i++) {
+      expect((await follower.step()).level).toBe(true)
+      now += 59_999
+    }
+    await follower.close()
+    await log.close()
   })
 })
 
