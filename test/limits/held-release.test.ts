@@ -146,6 +146,31 @@ describe('a worker that releases held events in several transactions', () => {
     await expectFold(here, second.disk, 0)
   })
 
+  test('killed again after a recovery in between, before the write of its first release: neither lost nor doubled', async () => {
+    const { here, worker } = await holding()
+    const killBeforeWrite = (running: RunningWorker, number: number): Promise<void> =>
+      new Promise((resolve) => {
+        let writes = 0
+        running.disk.beforeWrite = (_partition, ops) => {
+          // Not the stamp alone, which a recovery writes.
+          if (ops.length > 1 && ++writes === number) resolve(running.kill())
+        }
+      })
+    const first = killBeforeWrite(worker, 3)
+    await here.tick(END)
+    await first
+    worker.disk.beforeWrite = undefined
+    const second = here.start({ disk: worker.disk, limits: LIMITS })
+    // The first write that is more than a stamp is the recovery's, of what the last commit changed.
+    await killBeforeWrite(second, 2)
+    second.disk.beforeWrite = undefined
+    const third = here.start({ disk: second.disk, limits: LIMITS })
+    await expectAll(here)
+    expect(third.decisions).toEqual(['replay-tail'])
+    await third.stop()
+    await expectFold(here, third.disk, 0)
+  })
+
   test('a store between two of them names no input offset, on the owner and on a standby copy alike', async () => {
     const here = (lab = await Lab.open({ partitions: 1, rules: STRICT }))
     const seen: (readonly [overdue: boolean, named: boolean])[] = []

@@ -25,6 +25,8 @@ export interface TestKafka {
   readonly brokers: string
   /** The broker's process; undefined for a cluster that was there already, which none of the calls below may touch. */
   readonly pid: number | undefined
+  /** Where the listener for a proxy listens; undefined where none was asked for. */
+  readonly proxiedPort: number | undefined
   /** Stops the broker and deletes its data. Idempotent. */
   stop(): Promise<void>
   /** Stops the broker (`kill`: without a chance to say good-bye) and starts it again on the same data and ports. */
@@ -47,15 +49,20 @@ export function kafkaForTests(): KafkaAvailability {
   return { available: false, reason }
 }
 
+export interface KafkaOptions {
+  /** A second listener, which tells its clients to come by this port: a proxy's in front of it. Needs a broker of our own. */
+  readonly proxyPort?: number
+}
+
 /** Starts a broker, or answers the cluster of KAFKA_BROKERS. Takes three seconds once the jars are there. */
-export async function startKafka(): Promise<TestKafka> {
+export async function startKafka(options: KafkaOptions = {}): Promise<TestKafka> {
   const external = process.env['KAFKA_BROKERS']
   if (external) return externalKafka(external)
   await fetchJars()
   const data = await mkdtemp(join(tmpdir(), 'onceward-kafka-'))
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await localKafka(data)
+      return await localKafka(data, options)
     } catch (error) {
       // a free port may have been taken between asking and listening
       if (attempt === 3) throw error
@@ -73,7 +80,8 @@ function externalKafka(brokers: string): TestKafka {
   const no = (): never => {
     throw new Error('the cluster of KAFKA_BROKERS is not ours to stop or start')
   }
-  return { brokers, pid: undefined, stop: () => Promise.resolve(), restart: no, pause: no, resume: no }
+  const never = { restart: no, pause: no, resume: no }
+  return { brokers, pid: undefined, proxiedPort: undefined, stop: () => Promise.resolve(), ...never }
 }
 
 /** Copies the jars once. Two processes may do it at the same time: each fills its own folder, the first rename wins. */
@@ -91,10 +99,11 @@ async function fetchJars(): Promise<void> {
   }
 }
 
-async function localKafka(data: string): Promise<TestKafka> {
+async function localKafka(data: string, { proxyPort }: KafkaOptions): Promise<TestKafka> {
   const [port, controllerPort] = [await freePort(), await freePort()]
   const properties = join(data, 'server.properties')
-  await writeFile(properties, serverProperties(data, port, controllerPort))
+  const proxied = proxyPort === undefined ? undefined : { port: await freePort(), proxyPort }
+  await writeFile(properties, serverProperties(data, { port, controllerPort, proxied }))
   const id = randomBytes(16).toString('base64url')
   await run('java', [...JVM, 'kafka.tools.StorageTool', 'format', '--standalone', '-t', id, '-c', properties])
   const broker = new Broker(data, properties, port)
@@ -103,6 +112,7 @@ async function localKafka(data: string): Promise<TestKafka> {
   process.once('exit', killAtExit)
   return {
     brokers: `127.0.0.1:${port}`,
+    proxiedPort: proxied?.port,
     get pid() {
       return broker.pid
     },
@@ -187,12 +197,24 @@ class Broker {
   }
 }
 
-function serverProperties(data: string, port: number, controllerPort: number): string {
+interface Ports {
+  readonly port: number
+  readonly controllerPort: number
+  readonly proxied: { readonly port: number; readonly proxyPort: number } | undefined
+}
+
+function serverProperties(data: string, { port, controllerPort, proxied }: Ports): string {
+  const [listener, advertised] =
+    proxied === undefined
+      ? ['', '']
+      : [`,PROXIED://127.0.0.1:${proxied.port}`, `,PROXIED://127.0.0.1:${proxied.proxyPort}`]
   return `process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:${controllerPort}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
+listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port}${advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs=${join(data, 'log')}
 auto.create.topics.enable=false
