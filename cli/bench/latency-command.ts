@@ -3,8 +3,7 @@ import type { Context } from '../command.ts'
 import { createProgress, formatCount, type Progress } from '../progress.ts'
 import { EXIT } from '../report.ts'
 import { type KafkaSettings, withKafka } from '../runtime.ts'
-import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
-import { camelCase, flagOf } from '../settings/setting.ts'
+import { connectionFlags } from './connection-flags.ts'
 import { LatencyBench, type LatencyFigures } from './latency.ts'
 import { latencyFindings, latencyJson, latencyReport } from './latency-report.ts'
 import { type BenchPlace, leftOnKafka, withBenchPlace } from './place.ts'
@@ -62,15 +61,4 @@ async function measureOn(
   const runs = await bench.run()
   say('done')
   return runs
-}
-
-/** The flags with which another command reaches the same brokers. */
-function connectionFlags(settings: KafkaSettings): readonly string[] {
-  const values: Readonly<Record<string, unknown>> = settings
-  const security = KAFKA_SECURITY.flatMap((setting) => {
-    const value = values[camelCase(setting.name)]
-    if (value === true) return [flagOf(setting)]
-    return typeof value === 'string' ? [flagOf(setting), value] : []
-  })
-  return ['--brokers', settings.brokers.join(','), ...security]
 }

@@ -22,6 +22,7 @@ export class LatencyWorker {
   #port: number | undefined
   #end: string | undefined
   #lines: string[] = []
+  #readyMs: number | undefined
 
   constructor({ clock, args }: LatencyWorkerOptions) {
     this.#clock = clock
@@ -47,18 +48,35 @@ export class LatencyWorker {
     })
   }
 
+  /** Wall clock, ms: when it first had a partition's state. */
+  get readyMs(): number | undefined {
+    return this.#readyMs
+  }
+
+  /** A metric, summed over its labels; 0 while it has none, or no port yet. */
+  async sum(name: string, signal: AbortSignal): Promise<number> {
+    this.#throwIfEnded()
+    if (this.#port === undefined) return 0
+    const page = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`, { signal })).text()
+    const samples = page.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))
+    return [...samples].reduce((total, [, value]) => total + Number(value), 0)
+  }
+
   /** Partitions that it works on; undefined while it recovers some, or has not been given any. */
   async partitions(signal: AbortSignal): Promise<number | undefined> {
     this.#throwIfEnded()
     if (this.#port === undefined) return undefined
     const { ok } = await fetch(`http://127.0.0.1:${this.#port}/readyz`, { signal })
-    return ok ? this.#metric('onceward_partitions', signal) : undefined
+    return ok ? this.sum('onceward_partitions', signal) : undefined
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   /** CPU seconds that it has used so far. */
   cpuSeconds(signal: AbortSignal): Promise<number> {
-    this.#throwIfEnded()
-    return this.#metric('process_cpu_seconds_total', signal)
+    return this.sum('process_cpu_seconds_total', signal)
   }
 
   /** Throws ONCEWARD_E_GAVE_UP where it has ended by itself, with the last that it said. */
@@ -83,15 +101,9 @@ export class LatencyWorker {
     process.off('exit', this.#killAtExit)
   }
 
-  async #metric(name: string, signal: AbortSignal): Promise<number> {
-    const page = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`, { signal })).text()
-    const sample = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(page)?.[1]
-    if (sample === undefined) throw new OncewardError('ONCEWARD_E_INTERNAL', `a worker's metrics have no ${name}`)
-    return Number(sample)
-  }
-
   #read(line: string): void {
     this.#lines = [...this.#lines, line].slice(-LINES_KEPT)
+    if (this.#readyMs === undefined && line.includes('partition recovered')) this.#readyMs = this.#clock.now()
     if (this.#port !== undefined || !line.includes('"port":')) return
     this.#port = Number(/"port":(\d+)/.exec(line)?.[1])
   }
