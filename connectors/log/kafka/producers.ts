@@ -79,9 +79,10 @@ class KafkaTransactionalProducer implements TransactionalProducer {
   }
 
   /**
-   * 1. AddPartitionsToTxn: the coordinator must know what to settle before anything is written.
-   * 2. Produce, while AddOffsetsToTxn and TxnOffsetCommit run beside it.
-   * 3. EndTxn(commit): the only step whose outcome can be unknown.
+   * 1. AddPartitionsToTxn and, right behind it on the same connection, AddOffsetsToTxn: the coordinator must know what to
+   *    settle before it is written.
+   * 2. Produce as soon as the former is answered, TxnOffsetCommit as soon as the latter is.
+   * 3. EndTxn(commit), once both are through: the only step whose outcome can be unknown.
    * A failure of 1 or 2 is followed by EndTxn(abort), as far as the broker can be reached; where it can't, nothing will
    * ever commit the transaction either.
    */
@@ -113,9 +114,8 @@ class KafkaTransactionalProducer implements TransactionalProducer {
 
   async #write({ records, offsets }: Commit): Promise<readonly AppendEnd[]> {
     try {
-      if (records.length > 0) await this.#addPartitions(records)
       const [appended, offset] = await Promise.allSettled([
-        records.length > 0 ? this.#appender.append(records) : [],
+        records.length > 0 ? this.#append(records) : [],
         offsets && offsets.positions.length > 0 ? this.#sendOffsets(offsets) : undefined,
       ])
       if (appended.status === 'rejected') throw appended.reason
@@ -125,6 +125,11 @@ class KafkaTransactionalProducer implements TransactionalProducer {
       await this.#abort()
       throw error
     }
+  }
+
+  async #append(records: readonly OutRecord[]): Promise<readonly AppendEnd[]> {
+    await this.#addPartitions(records)
+    return this.#appender.append(records)
   }
 
   async #addPartitions(records: readonly OutRecord[]): Promise<void> {
