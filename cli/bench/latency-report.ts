@@ -15,7 +15,7 @@ const BEHIND_MS_MAX = 1_000
 
 /** Why the figures at this rate are not what they say; empty where they are. */
 export function latencyFindings(figures: LatencyFigures): readonly string[] {
-  const { rate, reached, appendedMs, drainMs, warm, warmUpSeconds, expected, came } = figures
+  const { rate, reached, appendedMs, drainMs, settled, warmUpSeconds, expected, came } = figures
   const at = `at ${formatCount(rate)} a second`
   const findings: string[] = []
   if (appendedMs > BEHIND_MS_MAX) {
@@ -26,7 +26,7 @@ export function latencyFindings(figures: LatencyFigures): readonly string[] {
       `${at} the workers fell behind: the last output came ${(drainMs / 1000).toFixed(1)} s after the last event was due`,
     )
   }
-  if (!warm) findings.push(`${at} the worker was still getting faster after ${warmUpSeconds} s of warming up`)
+  if (!settled) findings.push(`${at} latency had not settled after ${warmUpSeconds} s of warming up`)
   for (const what of ['scores', 'rewards'] as const) {
     if (came[what] === expected[what]) continue
     findings.push(`${at} ${formatCount(came[what])} ${what} came, and ${formatCount(expected[what])} had to`)

@@ -43,17 +43,19 @@ export class LatencyTally {
 }
 
 /** How long the warm-up may take, seconds. */
-export const WARM_UP_SECONDS_MAX = 60
-const SECONDS_MIN = 3
-/** A second that is better than the best before by less than this share is no better. */
-const BETTER = 0.1
+export const WARM_UP_SECONDS_MAX = 30
+/** The last so many seconds must agree, but for a share, or for so many ms. */
+const SECONDS = 3
+const AGREE_SHARE = 0.2
+const AGREE_MS = 10
 
 /**
- * Whether the worker has got as fast as it gets: two seconds in a row were no better than the best before them. `medians` are
- * the median latencies of the seconds so far, ms.
+ * Whether latency has settled: the worker gets no faster any more, and has worked off what had piled up while it was slow.
+ * One that falls ever further behind settles too, once a second more makes no difference. `medians` are the median
+ * latencies of the seconds so far, ms.
  */
-export function isWarm(medians: readonly number[]): boolean {
-  if (medians.length < SECONDS_MIN) return false
-  const best = Math.min(...medians.slice(0, -2))
-  return medians.slice(-2).every((median) => median >= best * (1 - BETTER))
+export function isSettled(medians: readonly number[]): boolean {
+  const last = medians.slice(-SECONDS)
+  const least = Math.min(...last)
+  return last.length === SECONDS && Math.max(...last) - least <= Math.max(AGREE_MS, AGREE_SHARE * least)
 }

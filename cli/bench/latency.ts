@@ -9,7 +9,7 @@ import { topicSpecs } from '../log-tools/topics.ts'
 import { LATENCY_RULES, LatencyEvents } from './latency-events.ts'
 import { type Expected, LatencyFeed, type Window } from './latency-feed.ts'
 import type { LatencyHistogram } from './latency-histogram.ts'
-import { isWarm, LatencyTally, WARM_UP_SECONDS_MAX } from './latency-tally.ts'
+import { isSettled, LatencyTally, WARM_UP_SECONDS_MAX } from './latency-tally.ts'
 import { LatencyWorker } from './latency-worker.ts'
 
 export interface LatencyBenchOptions {
@@ -38,8 +38,8 @@ export interface LatencyFigures {
   /** Events a second that the broker took while it was measured. */
   readonly reached: number
   readonly warmUpSeconds: number
-  /** False where the worker was still getting faster when the warm-up was ended. */
-  readonly warm: boolean
+  /** False where latency had not settled yet when the time for the warm-up was up. */
+  readonly settled: boolean
   readonly events: number
   readonly append: Percentiles
   readonly score: Percentiles
@@ -169,7 +169,7 @@ export class LatencyBench {
       onPhase(`${rate} a second: warming up`)
       // a feed that fails ends the warm-up too
       await Promise.race([warmingUp, feeding])
-      const { seconds: warmUpSeconds, warm } = await warmingUp
+      const { seconds: warmUpSeconds, settled } = await warmingUp
       onPhase(`${rate} a second: measuring for ${seconds} s`)
       const window = feed.measure(seconds)
       for (const tally of [this.#scores, this.#rewards]) tally.measure(window)
@@ -177,15 +177,15 @@ export class LatencyBench {
       await feeding
       const workerCpu = ((await this.#cpuSeconds()) - cpuBefore) / ((clock.monotonic() - measuredFrom) / 1000)
       await this.#drain(feed.total)
-      return { rate, warm, warmUpSeconds, workerCpu, ...this.#figures(feed, window) }
+      return { rate, settled, warmUpSeconds, workerCpu, ...this.#figures(feed, window) }
     } finally {
       stop.abort()
       await Promise.allSettled([feeding, warmingUp])
     }
   }
 
-  /** Until the worker is as fast as it gets at this rate, or the time for that is up. */
-  async #warmUp(signal: AbortSignal): Promise<{ readonly seconds: number; readonly warm: boolean }> {
+  /** Until latency has settled at this rate, or the time for that is up. */
+  async #warmUp(signal: AbortSignal): Promise<{ readonly seconds: number; readonly settled: boolean }> {
     const medians: number[] = []
     for (let seconds = 1; seconds <= WARM_UP_SECONDS_MAX; seconds++) {
       this.#scores.recent.clear()
@@ -193,9 +193,9 @@ export class LatencyBench {
       signal.throwIfAborted()
       const median = this.#scores.recent.quantile(0.5)
       if (median !== undefined) medians.push(median)
-      if (isWarm(medians)) return { seconds, warm: true }
+      if (isSettled(medians)) return { seconds, settled: true }
     }
-    if (medians.length > 0) return { seconds: WARM_UP_SECONDS_MAX, warm: false }
+    if (medians.length > 0) return { seconds: WARM_UP_SECONDS_MAX, settled: false }
     // throws, with its last words, where a worker has ended
     await this.#cpuSeconds()
     throw new OncewardError('ONCEWARD_E_GAVE_UP', `no score came within ${WARM_UP_SECONDS_MAX} s`)
@@ -219,7 +219,7 @@ export class LatencyBench {
   #figures(
     feed: LatencyFeed,
     { until }: Window,
-  ): Omit<LatencyFigures, 'rate' | 'warm' | 'warmUpSeconds' | 'workerCpu'> {
+  ): Omit<LatencyFigures, 'rate' | 'settled' | 'warmUpSeconds' | 'workerCpu'> {
     const { scores, rewards } = feed.total
     return {
       reached: feed.reached(),

@@ -17,7 +17,7 @@ const seconds = setting('seconds', {
   default: '20',
   min: 1,
   max: 3_600,
-  help: 'how long each rate is measured, after a warm-up that lasts until the worker gets no faster',
+  help: 'how long each rate is measured, after a warm-up that lasts until latency has settled, 30 s at most',
 })
 
 const workers = setting('workers', { type: 'integer', default: '1', min: 1, max: 100, help: 'worker processes' })

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { GREATEST, LatencyHistogram } from '../../cli/bench/latency-histogram.ts'
-import { isWarm } from '../../cli/bench/latency-tally.ts'
+import { isSettled } from '../../cli/bench/latency-tally.ts'
 
 function histogramOf(values: readonly number[]): LatencyHistogram {
   const histogram = new LatencyHistogram()
@@ -52,17 +52,21 @@ describe('latency histogram', () => {
   })
 })
 
-describe('warm-up', () => {
+describe('latency has settled', () => {
   test.each<[readonly number[], boolean]>([
     [[], false],
     [[40, 40], false],
     [[40, 40, 40], true],
+    [[40, 44, 50], true],
     [[400, 90, 40], false],
     [[400, 90, 40, 38, 39], true],
-    [[40, 30, 39], false],
-    // a worker that falls behind will not get faster either
-    [[40, 900, 1_800], true],
-  ])('after seconds with the medians %j: %s', (medians, warm) => {
-    expect(isWarm(medians)).toBe(warm)
+    // what piled up while the worker was slow is being worked off
+    [[900, 1_800, 1_700, 1_200, 700], false],
+    [[2_000, 2_100, 2_300], true],
+    // a worker that falls ever further behind
+    [[500, 1_000, 1_500], false],
+    [[5_000, 5_500, 6_000], true],
+  ])('after seconds with the medians %j: %s', (medians, settled) => {
+    expect(isSettled(medians)).toBe(settled)
   })
 })
