@@ -62,12 +62,12 @@ export function latencyReport(runs: readonly LatencyFigures[], about: LatencySet
     ...threeOf(reward),
     `${Math.round(workerCpu * 100)}%`,
   ])
-  const findings = runs.flatMap(latencyFindings)
+  const findings = runs.flatMap(latencyFindings).map((finding) => `\nNOT AS ASKED: ${finding}.\n`)
   const { brokers, partitions, workers, seconds } = about
   return `latency on Kafka at ${brokers.join(', ')}: ${plural(workers, 'worker')}, ${plural(partitions, 'partition')}, ${seconds} s at each rate after a warm-up
 ${machineShape()}
 
-${textTable([heading, ...rows])}${findings.map((finding) => `\nNOT AS ASKED: ${finding}.`).join('')}
+${textTable([heading, ...rows])}${findings.join('')}
 From the instant at which an event was due (its timestamp on events.raw, so that a late send counts as latency) until a
 read_committed reader had the score or reward task that came of it; in ms of this machine's clock.
 append: until the broker had acknowledged the event, of which up to 5 ms is the sender's linger. CPU: of all workers, 100% is
