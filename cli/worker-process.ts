@@ -5,7 +5,7 @@ import type { Log } from '../core/ports/log.ts'
 import type { Topics } from '../core/topics.ts'
 import { publishRules } from '../pipeline/publish-rules.ts'
 import { Worker } from '../pipeline/worker.ts'
-import { openRocksDb } from '../state/rocksdb.ts'
+import { openRocksDb, type RocksDbOptions } from '../state/rocksdb.ts'
 import type { Context } from './command.ts'
 import { loadRulesFrom, problemsError } from './load-rules.ts'
 import { topicSpecs } from './log-tools/topics.ts'
@@ -33,6 +33,7 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
   if (settings.rules !== undefined) await publish(log, context, topics.control)
   const observation = await openObservation('worker', context)
   await closing(observation, async () => {
+    const budget = storeBudget((await log.topic(topics.events))?.partitions ?? 1)
     const worker = new Worker({
       log,
       clock,
@@ -43,6 +44,7 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
       normalize: await loadNormalizer(settings.schemas),
       openStore: (partition) =>
         openRocksDb(storeFolder(settings.state, application, partition), {
+          ...budget,
           setAside: (moved) =>
             logger.error({ partition, ...moved }, 'the state on disk was corrupt; it was moved aside and is rebuilt'),
         }),
@@ -59,6 +61,18 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
     await observation.serve(() => worker.health())
     await runService(worker, signal)
   })
+}
+
+/** Block cache of all stores of a worker together, and the same again for memtables, of which RocksDB fills up to two. */
+const STORES_BYTES_MAX = 64 << 20
+/** A larger share gains nothing; below the smallest, each commit would be a file. */
+const STORE_BYTES = { most: 16 << 20, least: 1 << 20 }
+
+/** The share of one store, where a worker may be given every partition of the topic. */
+export function storeBudget(partitions: number): Pick<RocksDbOptions, 'cacheBytes' | 'writeBufferBytes'> {
+  const share = Math.floor(STORES_BYTES_MAX / partitions)
+  const bytes = Math.max(STORE_BYTES.least, Math.min(STORE_BYTES.most, share))
+  return { cacheBytes: bytes, writeBufferBytes: bytes }
 }
 
 /** Where the state of a partition lies. */

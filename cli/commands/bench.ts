@@ -1,7 +1,8 @@
 import type { Command } from '../command.ts'
 import { benchKafka } from './bench-kafka.ts'
 import { benchLatency } from './bench-latency.ts'
+import { benchMemory } from './bench-memory.ts'
 import { benchRecovery } from './bench-recovery.ts'
 
 /** The benches, in the order of the help page. A new one is added here and nowhere else. */
-export const BENCHES: readonly Command[] = [benchRecovery, benchKafka, benchLatency]
+export const BENCHES: readonly Command[] = [benchRecovery, benchKafka, benchLatency, benchMemory]
