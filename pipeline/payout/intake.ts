@@ -10,6 +10,7 @@ import type { DlqRecord } from '../../core/model/dlq.ts'
 import type { Ledger, LedgerTask } from '../../core/ports/ledger.ts'
 import type { GroupConsumer, GroupHandler, LogRecord, RecordBatch } from '../../core/ports/log.ts'
 import type { Logger } from '../../core/ports/logger.ts'
+import { deadLetter, inputOf } from '../../operators/dead-letter.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Patience } from './patience.ts'
 import type { Counters, SinkMetrics } from './stats.ts'
@@ -75,18 +76,7 @@ function sort(batch: RecordBatch): { tasks: LedgerTask[]; letters: DlqRecord[] }
 }
 
 function letterOf(record: LogRecord, problem: { detail: string; userId?: string; eventId?: string }): DlqRecord {
-  const bytes = record.value ?? Buffer.alloc(0)
-  const raw = bytes.toString()
-  return {
-    type: 'dlq',
-    reason: 'schema',
-    detail: problem.detail,
-    ...(problem.eventId === undefined ? {} : { event_id: problem.eventId }),
-    ...(problem.userId === undefined ? {} : { user_id: problem.userId }),
-    source: { topic: record.topic, partition: record.partition, offset: record.offset },
-    raw,
-    ...(Buffer.from(raw).equals(bytes) ? {} : { raw_base64: bytes.toString('base64') }),
-  }
+  return deadLetter({ reason: 'schema', ...problem }, inputOf(record)).value
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Reward } from '../../core/model/reward.ts'
 import { type Cents, parseMoney } from '../../core/money.ts'
 import type { LedgerTask } from '../../core/ports/ledger.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
+import { RAW_BYTES_MAX } from '../../operators/dead-letter.ts'
 
 export type ParsedTask =
   | { readonly ok: true; readonly task: LedgerTask }
@@ -14,12 +15,16 @@ export type ParsedTask =
 const CASH_TYPES: ReadonlySet<string> = new Set(['cash', 'bonus_cash'])
 
 const ID_LENGTH_MAX = 512
+/** Bytes of a task, inclusive: what a dead letter holds whole. Workers write some hundred. */
+export const TASK_BYTES_MAX = RAW_BYTES_MAX
 const NESTING_MAX = 32
 
 /** Accepts S12 as it stands: `rule_version`, `period` and `event_id` may be missing in tasks written by others. */
 export function parseTask(record: LogRecord): ParsedTask {
   let value: Json | undefined
   try {
+    const bytes = record.value?.length ?? 0
+    if (bytes > TASK_BYTES_MAX) throw new Error(`it has ${bytes} bytes, and a task has at most ${TASK_BYTES_MAX}`)
     const raw = record.value?.toString() ?? ''
     value = JSON.parse(raw) as Json
     checkStorable(value, 0)
@@ -31,8 +36,8 @@ export function parseTask(record: LogRecord): ParsedTask {
     return {
       ok: false,
       detail: `not a reward task: ${messageOf(error)}`,
-      ...(typeof userId === 'string' ? { userId } : {}),
-      ...(typeof eventId === 'string' ? { eventId } : {}),
+      ...(isText(userId) ? { userId } : {}),
+      ...(isText(eventId) ? { eventId } : {}),
     }
   }
 }
@@ -87,8 +92,12 @@ function object(value: Json | undefined, name: string): JsonObject {
   return value
 }
 
+function isText(value: Json | undefined): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_MAX
+}
+
 function text(value: Json | undefined, name: string): string {
-  if (typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_MAX) return value
+  if (isText(value)) return value
   throw new Error(`${name} must be a text of 1 to ${ID_LENGTH_MAX} characters`)
 }
 
