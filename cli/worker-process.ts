@@ -58,6 +58,9 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
       sessionTimeoutMs: settings.sessionTimeout,
       batchBytesMax: settings.batchBytes,
     })
+    observation.metrics.beforePage(() => {
+      if (Number.isFinite(worker.rulesAgeMs)) observation.metrics.rulesAgeSeconds.set(worker.rulesAgeMs / 1000, {})
+    })
     await observation.serve(() => worker.health())
     await runService(worker, signal)
   })

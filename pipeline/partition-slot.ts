@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { hasCode, messageOf, OncewardError } from '../core/errors.ts'
 import type { GroupControl, RecordBatch } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
+import type { RuleFeed } from './rule-feed.ts'
 import { type BatchReport, isRecoverable, type PartitionTask } from './task.ts'
 
 export interface PartitionSlotOptions {
@@ -12,6 +13,8 @@ export interface PartitionSlotOptions {
   readonly openTask: (cancelled: () => boolean) => Promise<PartitionTask>
   /** Told of every transaction; `batch`: what it was fetched in, undefined where it released held events alone. */
   readonly onBatch: (done: { report: BatchReport; position: number; batch: RecordBatch | undefined }) => void
+  /** A batch does not begin while the rules are too old to judge its events by. */
+  readonly feed: Pick<RuleFeed, 'fresh' | 'untilFresh'>
   /** Told whenever the partition begins or ceases to be failed, with what it failed with. */
   readonly onFailed: (failure: unknown) => void
   /** How long a failed partition waits before it is tried again, ms; default 30,000. */
@@ -135,6 +138,7 @@ export class PartitionSlot {
   /** One transaction after the other, until nothing is left to do or the partition is to be handed over. */
   async #workOff(task: PartitionTask, batch?: RecordBatch, between?: () => Promise<void>): Promise<void> {
     for (;;) {
+      if (!this.#options.feed.fresh && !(await this.#freshened(between))) return
       const report = await task.process(batch)
       this.#failures = 0
       this.#lastBatchAt = this.#options.clock.monotonic()
@@ -150,6 +154,17 @@ export class PartitionSlot {
     const over = new AbortController()
     await Promise.race([this.#opening, this.#options.clock.sleep(OPENING_WAIT_MS, over.signal)])
     over.abort()
+  }
+
+  /** Waits until the rules are fresh; false where the partition goes meanwhile. */
+  async #freshened(waiting?: () => Promise<void>): Promise<boolean> {
+    const { feed } = this.#options
+    const gone = this.#gone.signal
+    while (!feed.fresh && !gone.aborted) {
+      await feed.untilFresh(gone)
+      await waiting?.()
+    }
+    return !gone.aborted
   }
 
   /** `tried` is called after the first try. Never rejects. */

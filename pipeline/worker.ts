@@ -47,6 +47,8 @@ export interface WorkerOptions {
   readonly sessionTimeoutMs?: number
   /** How long a failed partition waits before it is tried again, ms; default 30,000. */
   readonly failedRetryMs?: number
+  /** How old the rules may be when a batch begins, ms; default RULES_AGE_MS_MAX. */
+  readonly rulesAgeMsMax?: number
   readonly batchBytesMax?: number
   /** Of one transaction; default BATCH_LIMITS. */
   readonly limits?: BatchLimits
@@ -84,7 +86,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options
     const { log, logger, clock, topics } = options
-    this.#feed = new RuleFeed({ log, topic: topics.control, logger, clock })
+    this.#feed = new RuleFeed({ log, topic: topics.control, logger, clock, ageMsMax: options.rulesAgeMsMax })
     this.#stores = new Stores({
       clock,
       logger,
@@ -161,16 +163,19 @@ export class Worker {
     const slots = [...this.#slots.values()]
     const failed = slots.filter(({ failure }) => failure !== undefined)
     const opening = slots.filter(({ task, failure }) => task === undefined && failure === undefined)
-    return {
-      alive: true,
-      ready: this.#assigned && opening.length + failed.length === 0 && !this.#stopping.signal.aborted,
-      reasons: [
-        ...(this.#assigned ? [] : ['the group has not given this worker its partitions yet']),
-        ...opening.map(({ partition }) => `partition ${partition} is recovering`),
-        ...failed.map(({ partition, failure }) => `partition ${partition} has failed: ${messageOf(failure)}`),
-        ...(this.#stopping.signal.aborted ? ['the worker is stopping'] : []),
-      ],
-    }
+    const reasons = [
+      ...(this.#assigned ? [] : ['the group has not given this worker its partitions yet']),
+      ...opening.map(({ partition }) => `partition ${partition} is recovering`),
+      ...failed.map(({ partition, failure }) => `partition ${partition} has failed: ${messageOf(failure)}`),
+      ...(this.#feed.holding ? ['rule updates cannot be read; events wait until they can'] : []),
+      ...(this.#stopping.signal.aborted ? ['the worker is stopping'] : []),
+    ]
+    return { alive: true, ready: reasons.length === 0, reasons }
+  }
+
+  /** How long ago this worker certainly knew all rules that had been published, ms; infinite before it has read any. */
+  get rulesAgeMs(): number {
+    return this.#feed.ageMs
   }
 
   async #prepareTasks(): Promise<CommonTaskOptions> {
@@ -248,6 +253,7 @@ export class Worker {
         reportBatch(this.#options, { partition, report, batch })
         this.#options.onBatch?.(partition, position, report.output.counts)
       },
+      feed: this.#feed,
       onFailed: () => this.#endWhereNoneWorks(),
       ...(failedRetryMs === undefined ? {} : { failedRetryMs }),
     })

@@ -84,6 +84,12 @@ function gauges(registry: Registry) {
   return {
     partitions: gauge(registry, 'onceward_partitions', 'Partitions that this process works on', ['topic']),
     failedPartitions: gauge(registry, 'onceward_failed_partitions', 'Partitions that have failed and stand still', []),
+    rulesAgeSeconds: gauge(
+      registry,
+      'onceward_rules_age_seconds',
+      'Seconds since the rules were read to their end',
+      [],
+    ),
     lagRecords: gauge(registry, 'onceward_lag_records', 'Records not yet processed, at most', ['topic', 'partition']),
     lagSeconds: gauge(registry, 'onceward_lag_seconds', 'Age of the oldest record not yet processed', [
       'topic',

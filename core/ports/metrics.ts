@@ -36,6 +36,8 @@ export interface Metrics {
   readonly partitions: Gauge<'topic'>
   /** Partitions of this process that have failed and stand still until their next try. */
   readonly failedPartitions: Gauge
+  /** Seconds since this worker certainly knew all rules that had been published. */
+  readonly rulesAgeSeconds: Gauge
   /** Readable records not yet processed. Markers make it an upper bound until the partition is caught up. */
   readonly lagRecords: Gauge<'topic' | 'partition'>
   /** Seconds since the oldest record not yet processed was written; 0 when caught up. */
@@ -70,6 +72,7 @@ export const silentMetrics: Metrics = {
   payouts: counter,
   partitions: gauge,
   failedPartitions: gauge,
+  rulesAgeSeconds: gauge,
   lagRecords: gauge,
   lagSeconds: gauge,
   batchSeconds: histogram,

@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { OncewardError } from '../../core/errors.ts'
-import type { GroupConsumer, GroupHandler, RecordBatch } from '../../core/ports/log.ts'
+import type { GroupHandler, RecordBatch } from '../../core/ports/log.ts'
 import { ManualClock } from '../support/clocks.ts'
 import { unavailable } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
+import { HandDriven } from '../support/hand-driven.ts'
 import { APPLICATION, Lab, type RunningWorker, type StartOptions } from '../support/worker-harness.ts'
 
 let lab: Lab | undefined
@@ -15,26 +16,6 @@ afterEach(async () => {
 
 const EVENTS = { topic: 'events.raw', partition: 0 }
 const control = { heartbeat: () => Promise.resolve() }
-
-/** A group whose every call the test makes by hand. */
-class HandDriven implements GroupConsumer {
-  handler: GroupHandler | undefined
-  #stop: () => void = () => undefined
-  readonly #stopped = new Promise<void>((resolve) => {
-    this.#stop = resolve
-  })
-
-  async run(handler: GroupHandler): Promise<void> {
-    this.handler = handler
-    await this.#stopped
-  }
-
-  async stop(): Promise<void> {
-    this.#stop()
-  }
-
-  async commit(): Promise<void> {}
-}
 
 async function driven(
   options: StartOptions = {},

@@ -28,7 +28,7 @@ import { type ReferenceRule, reference } from './reference.ts'
 export const APPLICATION = 'app'
 /** No test waits longer than this for anything, ms. */
 const PATIENCE_MS = 30_000
-/** No member is thrown out unless a test asks for it, ms of the lab's fast clock. */
+/** No member is thrown out, and no batch waits for rules, unless a test asks for it, ms of the lab's fast clock. */
 const LONG_MS = 1e9
 
 export interface StartOptions {
@@ -42,6 +42,8 @@ export interface StartOptions {
   readonly tickAfterMs?: number
   readonly standby?: number
   readonly limits?: BatchLimits
+  /** How old the rules may be when a batch begins, ms; by default they never are too old. */
+  readonly rulesAgeMsMax?: number
   /** How long a failed partition waits for its next try, ms; default 1,000. */
   readonly failedRetryMs?: number
 }
@@ -241,6 +243,7 @@ export class RunningWorker {
       sessionTimeoutMs: options.sessionTimeoutMs ?? LONG_MS,
       batchBytesMax: options.batchBytesMax ?? 8_000,
       failedRetryMs: options.failedRetryMs ?? 1_000,
+      rulesAgeMsMax: options.rulesAgeMsMax ?? LONG_MS,
       ...(options.standby === undefined ? {} : { standby: options.standby }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       onBatch: () => void this.batches++,
