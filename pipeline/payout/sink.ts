@@ -12,6 +12,7 @@ import type { Logger } from '../../core/ports/logger.ts'
 import type { Wallet } from '../../core/ports/wallet.ts'
 import type { Random } from '../../core/random.ts'
 import type { Topics } from '../../core/topics.ts'
+import { cutConsumer, cutDeadLetters, cutOffBy } from './cut-off.ts'
 import { openDeadLetters } from './dead-letters.ts'
 import { RETRY_POLICY, type RetryPolicy } from './decision.ts'
 import { createIntake, type Intake } from './intake.ts'
@@ -19,6 +20,11 @@ import { PATIENCE, patience, type PatiencePolicy } from './patience.ts'
 import { createPayer, type Payer } from './payer.ts'
 import { createSettler } from './settler.ts'
 import { newCounters, type SinkMetrics, type SinkStats } from './stats.ts'
+
+/** How long a stop lets calls in flight go on: under the 5 s that a stop takes at most. */
+const STOP_GRACE_MS = 4_000
+/** The same for the log: leaving the group (2 s at most) comes after it. */
+const LOG_GRACE_MS = 1_500
 
 export interface SinkOptions {
   readonly log: Log
@@ -41,7 +47,7 @@ export interface SinkOptions {
   readonly sessionTimeoutMs?: number
   /** How often an idle sink looks for tasks that are due; default 250. */
   readonly idlePollMs?: number
-  /** How long `stop` lets calls in flight go on; default 4,000. */
+  /** How long `stop` lets calls in flight go on; default 4,000. The log has at most 1,500 of it. */
   readonly stopGraceMs?: number
 }
 
@@ -60,8 +66,9 @@ export function createSink(options: SinkOptions): Sink {
   const { clock, logger } = options
   const stopping = new AbortController()
   const cutOff = new AbortController()
+  const logCutOff = new AbortController()
   // Every call in flight and every wait listens: as many as `concurrency` allows, and no leak.
-  setMaxListeners(0, cutOff.signal)
+  setMaxListeners(0, cutOff.signal, logCutOff.signal)
   const counters = newCounters()
   let intake: Intake | undefined
   let payer: Payer | undefined
@@ -71,9 +78,11 @@ export function createSink(options: SinkOptions): Sink {
   const run = async (): Promise<void> => {
     const insistent = patience({ ...options, policy: options.patience ?? PATIENCE, signal: cutOff.signal })
     await insistent.insist('bring the schema up to date', () => options.ledger.migrate())
-    const deadLetters = await openDeadLetters(options.log, options.topics.dlq, clock)
-    if (stopping.signal.aborted) return deadLetters.close()
+    const cut = cutOffBy(logCutOff.signal)
+    const letters = await cut.until(openDeadLetters(options.log, options.topics.dlq, clock))
+    if (stopping.signal.aborted) return letters.close()
     const consumer = openConsumer(options)
+    const deadLetters = cutDeadLetters(letters, cut)
     const shared = { ...options, counters, deadLetters, patience: insistent, metrics: options.metrics ?? {} }
     payer = createPayer({
       ...shared,
@@ -86,7 +95,7 @@ export function createSink(options: SinkOptions): Sink {
       stopping: stopping.signal,
       cutOff: cutOff.signal,
     })
-    intake = createIntake({ ...shared, consumer, queued: () => payer?.wake() })
+    intake = createIntake({ ...shared, consumer: cutConsumer(consumer, cut), queued: () => payer?.wake() })
     const halt = async (): Promise<void> => {
       stopping.abort()
       await consumer.stop().catch((error: unknown) => {
@@ -104,20 +113,22 @@ export function createSink(options: SinkOptions): Sink {
   return {
     run: () =>
       (running ??= run().catch((error: unknown) => {
-        // Ending without the ledger's answer is then what was asked for: leases and the topic bring the rest back.
+        // Ending without an answer of the ledger or the log is then what was asked for: leases and the topic bring the rest back.
         if (!stopAsked || !hasCode(error, 'ONCEWARD_E_GAVE_UP')) throw error
-        logger.warn({ error: messageOf(error) }, 'stopped before the ledger answered')
+        logger.warn({ error: messageOf(error) }, 'stopped without waiting for an answer any longer')
       })),
     async stop() {
       stopAsked = true
       stopping.abort()
       if (running === undefined) return
       const over = new AbortController()
-      const grace = clock.sleep(options.stopGraceMs ?? 4_000, over.signal).then(() => cutOff.abort())
+      const graceMs = options.stopGraceMs ?? STOP_GRACE_MS
+      const grace = clock.sleep(graceMs, over.signal).then(() => cutOff.abort())
+      const logGrace = clock.sleep(Math.min(graceMs, LOG_GRACE_MS), over.signal).then(() => logCutOff.abort())
       // Whoever called `run` gets its error.
       await running.catch(() => undefined)
       over.abort()
-      await grace
+      await Promise.all([grace, logGrace])
     },
     stats: () => ({ ...counters, inFlight: payer?.inFlight() ?? 0, lagRecords: intake?.lagRecords() ?? 0 }),
   }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { OncewardError } from '../../core/errors.ts'
 import type { RewardTask } from '../../core/model/reward.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
+import type { Log } from '../../core/ports/log.ts'
 import type { CreditOutcome, Wallet } from '../../core/ports/wallet.ts'
 import type { Sink } from '../../pipeline/payout/sink.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
@@ -290,6 +291,33 @@ test('stop ends within its grace though the partner never answers, and the next 
   start(b.sink({ wallet: answering((id) => ({ kind: 'paid', payoutId: id, status: 'succeeded' })), leaseMs: 600_000 }))
   await eventually('all paid', () => settled(b, 50), 5_000)
   expect(await b.ledger.totals()).toMatchObject([{ status: 'succeeded', count: 50 }])
+})
+
+test('stop ends within its grace though the log never answers, and the next sink pays each task once', async () => {
+  const b = await bench()
+  const list = tasks(20)
+  await b.topic.append(records(list))
+  let asked = 0
+  const consumer: Log['consumer'] = (options) => {
+    const inner = b.topic.log.consumer(options)
+    const commit = (): Promise<void> => {
+      asked += 1
+      return new Promise(() => undefined)
+    }
+    return { run: (handler) => inner.run(handler), stop: () => inner.stop(), commit }
+  }
+  const silent = new Proxy(b.topic.log, {
+    get: (log, name: keyof Log) => (name === 'consumer' ? consumer : log[name].bind(log)),
+  })
+  const sink = b.sink({ log: silent, stopGraceMs: 200 })
+  const run = sink.run()
+  await eventually('the log is asked', () => asked > 0)
+  await sink.stop()
+  await run
+  expect(await b.topic.committed('sink', TOPICS.rewards)).toBe(0)
+  start(b.sink())
+  await eventually('all paid', () => settled(b, 20))
+  await expectEachPaidOnce(b, list)
 })
 
 test('a sink that was stopped before it ran does not start, and stop may be called twice', async () => {
