@@ -2,6 +2,8 @@
 import { expect, test, vi } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import type { TransactionalProducer } from '../../core/ports/log.ts'
+import { createTopics } from '../../connectors/log/kafka/admin.ts'
+import { errorOfCode } from '../../connectors/log/kafka/internals.ts'
 import { openKafkaLog } from '../../connectors/log/kafka/kafka-log.ts'
 import { openTransactionalProducer } from '../../connectors/log/kafka/producers.ts'
 import { expectCode, Member, newTopic, out, outs, sendAll, unique } from './harness.ts'
@@ -15,6 +17,9 @@ import {
   openTransaction,
   valuesOf,
 } from './kafka-harness.ts'
+
+/** Source: org.apache.kafka.common.protocol.Errors. */
+const INVALID_REPLICATION_FACTOR = 38
 
 export function transactionFaults(): void {
   test('an EndTxn whose answer was lost is sent again, and the commit counts once', async () => {
@@ -211,6 +216,22 @@ export function brokerFaults(): void {
 }
 
 export function groupFaults(): void {
+  test('a topic is made although the broker, which has just started, is not counted in yet', async () => {
+    const client = await newClient()
+    let refusals = 0
+    const faulty = faultyClient(client, {
+      around: async (name, send) => {
+        if (name !== 'createTopics' || refusals === 3) return send()
+        refusals += 1
+        throw errorOfCode(INVALID_REPLICATION_FACTOR)
+      },
+    })
+    const topic = unique('topic')
+    expect(await createTopics(faulty, [{ topic, partitions: 1, cleanup: 'delete' }])).toEqual([topic])
+    expect(refusals).toBe(3)
+    await client.close()
+  })
+
   test('no broker at the address is an error within the bound', async () => {
     const options = { brokers: ['127.0.0.1:1'], clock: systemClock, retryMsMax: 500 }
     await expectCode(openKafkaLog(options), 'ONCEWARD_E_LOG_UNAVAILABLE')

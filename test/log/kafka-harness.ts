@@ -107,6 +107,8 @@ export function faultyClient(client: KafkaClient, faults: Faults): KafkaClient {
     })
   const coordinator = client.coordinator.bind(client)
   client.coordinator = async (id, type) => wrap(await coordinator(id, type))
+  const controller = client.controller.bind(client)
+  client.controller = async () => wrap(await controller())
   return client
 }
 

@@ -32,6 +32,7 @@ describe('what a failure means', () => {
     [6, 'not-ready', 'ONCEWARD_E_LOG_UNAVAILABLE'],
     [1, 'offset-out-of-range', 'ONCEWARD_E_LOG_OFFSET_OUT_OF_RANGE'],
     [3, 'topic-missing', 'ONCEWARD_E_LOG_TOPIC_MISSING'],
+    [38, 'brokers-missing', 'ONCEWARD_E_LOG_REFUSED'],
     [10, 'too-large', 'ONCEWARD_E_LOG_RECORD_TOO_LARGE'],
     [22, 'member-out', 'ONCEWARD_E_LOG_FENCED'],
     [25, 'member-out', 'ONCEWARD_E_LOG_FENCED'],

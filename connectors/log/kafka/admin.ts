@@ -10,6 +10,8 @@ const LATEST = -1
 const READ_COMMITTED = 1
 const TOPIC_RESOURCE = 2
 const CREATE_MS_MAX = 15_000
+/** A broker that has just started answers before the controller counts it in; too few brokers for the copies stay too few. */
+const BROKERS_MISSING_MS_MAX = 10_000
 /** Stands for the cluster's own default. Source: KIP-464 (Kafka 2.4). */
 const CLUSTER_DEFAULT = -1
 
@@ -33,7 +35,9 @@ async function createTopic(client: KafkaClient, spec: TopicSpec): Promise<boolea
     replicationFactor: spec.replicationFactor ?? CLUSTER_DEFAULT,
     configEntries: configEntries(spec),
   }
-  return client.retrying(`create topic ${spec.topic}`, async () => {
+  const { clock } = client
+  const giveUpAt = clock.monotonic() + BROKERS_MISSING_MS_MAX
+  const create = async (): Promise<boolean> => {
     const controller = await client.controller()
     try {
       await controller.createTopics({ topics: [topic], timeout: CREATE_MS_MAX })
@@ -42,6 +46,9 @@ async function createTopic(client: KafkaClient, spec: TopicSpec): Promise<boolea
       if (alreadyExists(error)) return false
       throw error
     }
+  }
+  return client.retrying(`create topic ${spec.topic}`, create, {
+    decide: (kind) => (kind === 'brokers-missing' ? clock.monotonic() < giveUpAt : undefined),
   })
 }
 

@@ -10,6 +10,8 @@ export type FailureKind =
   /** A transaction is being settled; a matter of milliseconds. */
   | 'concurrent'
   | 'topic-missing'
+  /** Fewer brokers are in service than a new topic shall have copies: some are just starting, or there are no more. */
+  | 'brokers-missing'
   | 'producer-fenced'
   /** The transaction or producer id is gone or out of step: nothing was or will be committed by it; open it again. */
   | 'producer-lost'
@@ -24,6 +26,7 @@ const KIND_OF_TYPE: Readonly<Record<string, FailureKind>> = {
   OFFSET_OUT_OF_RANGE: 'offset-out-of-range',
   UNKNOWN_TOPIC_OR_PARTITION: 'topic-missing',
   INVALID_TOPIC_EXCEPTION: 'topic-missing',
+  INVALID_REPLICATION_FACTOR: 'brokers-missing',
   MESSAGE_TOO_LARGE: 'too-large',
   RECORD_LIST_TOO_LARGE: 'too-large',
   CONCURRENT_TRANSACTIONS: 'concurrent',
@@ -112,6 +115,7 @@ const CODE_OF_KIND: Readonly<Record<FailureKind, ErrorCode>> = {
   'producer-lost': 'ONCEWARD_E_LOG_UNAVAILABLE',
   rebalancing: 'ONCEWARD_E_LOG_UNAVAILABLE',
   'topic-missing': 'ONCEWARD_E_LOG_TOPIC_MISSING',
+  'brokers-missing': 'ONCEWARD_E_LOG_REFUSED',
   'producer-fenced': 'ONCEWARD_E_LOG_FENCED',
   'member-out': 'ONCEWARD_E_LOG_FENCED',
   'offset-out-of-range': 'ONCEWARD_E_LOG_OFFSET_OUT_OF_RANGE',
@@ -126,6 +130,7 @@ const ADVICE_OF_KIND: Readonly<Record<FailureKind, string>> = {
   'producer-lost': 'nothing was committed; open the producer again',
   rebalancing: 'try again once the group has settled',
   'topic-missing': 'create it first (onceward topics create), or correct the name',
+  'brokers-missing': 'start as many brokers as a topic shall have copies, or ask for fewer copies',
   'producer-fenced': 'nothing was committed; another producer owns this transactional id now',
   'member-out': 'the group has given the partitions to others',
   'offset-out-of-range': 'choose an offset that the partition still holds',
