@@ -1,25 +1,22 @@
-import { join } from 'node:path'
 import { systemClock as clock } from '../../core/clock.ts'
 import type { TestKafka } from '../support/kafka.ts'
 import type { FaultKind, PlannedFault } from './faults.ts'
 import { type Installation, SESSION_MS } from './installation.ts'
-import type { Service } from './service.ts'
+import type { Service, Termination } from './service.ts'
 import { spoilStore } from './spoiled-store.ts'
+import type { Waits } from './waits.ts'
 
-/** SPEC of the hand-over: SIGTERM to exit, at most. */
+/** The promise of the hand-over: SIGTERM to exit, at most. */
 export const TERMINATE_MS_MAX = 5_000
 /** Beyond this a process is killed, so that the run goes on. */
-const TERMINATE_PATIENCE_MS = 20_000
-const FREEZE_MS = SESSION_MS + 2_500
+const TERMINATE_PATIENCE_MS = 60_000
 const OUTAGE_MS = 1_500
 const KAFKA_FREEZE_MS = 4_000
-/** The sizes that scaling goes through, one step a fault: 1 -> 3 -> 2 and round again. */
-const SIZES = [3, 2, 1]
+/** The sizes that one `scale` goes through. */
+const SIZES = [1, 3, 2]
 
-export interface Termination {
+export interface ServiceTermination extends Termination {
   readonly service: string
-  readonly ms: number
-  readonly problem: string | undefined
 }
 
 /** Carries faults out; what takes long goes on by itself (`settled`), so that faults overlap. */
@@ -27,17 +24,23 @@ export class Actions {
   readonly #installation: Installation
   readonly #underWay = new Set<Promise<void>>()
   readonly #note: (text: string) => void
-  #sizeIndex = 0
-  #size = 2
+  readonly #waits: Waits
+  readonly #signal: AbortSignal
+  #scaling = false
   #kafkaBusy = false
   #postgresBusy = false
-  readonly terminations: Termination[] = []
+  readonly terminations: ServiceTermination[] = []
   readonly counts = new Map<FaultKind, number>()
   readonly failures: string[] = []
 
-  constructor(installation: Installation, note: (text: string) => void) {
+  constructor(
+    installation: Installation,
+    surroundings: { readonly waits: Waits; readonly signal: AbortSignal; readonly note: (text: string) => void },
+  ) {
     this.#installation = installation
-    this.#note = note
+    this.#waits = surroundings.waits
+    this.#signal = surroundings.signal
+    this.#note = surroundings.note
   }
 
   /** False where it cannot be done now: nobody to hit, or that part is under way already. */
@@ -58,28 +61,31 @@ export class Actions {
   }
 
   async terminate(service: Service): Promise<void> {
-    const { ms, code, signal } = await service.terminate(TERMINATE_PATIENCE_MS)
-    const took = `${Math.round(ms)} ms after SIGTERM`
-    const problem =
-      code !== 0
-        ? `${service.name} ended with ${signal ?? `exit code ${code}`} ${took}`
-        : ms > TERMINATE_MS_MAX
-          ? `${service.name} ended only ${took}`
-          : undefined
-    this.terminations.push({ service: service.name, ms, problem })
+    const end = await service.terminate(TERMINATE_PATIENCE_MS)
+    this.terminations.push({ service: service.name, ...end })
+    const took = `${Math.round(end.ms)} ms after SIGTERM`
+    if (end.code !== 0) {
+      this.failures.push(`${service.name} ended with ${end.signal ?? `exit code ${end.code}`} ${took}`)
+    } else if (end.ownMs > TERMINATE_MS_MAX) {
+      this.failures.push(`${service.name} ended only ${took}, ${Math.round(end.ownMs)} ms of them its own`)
+    }
   }
 
   #start(kind: FaultKind, target: number): Promise<void> | undefined {
-    const { workers, sinks } = this.#installation
+    const { workers, sinks, workerGroup, sinkGroup } = this.#installation
     switch (kind) {
       case 'kill-worker':
         return this.#onOne(kind, { of: workers, target }, killAndStart)
       case 'kill-sink':
         return this.#onOne(kind, { of: sinks, target }, killAndStart)
       case 'freeze-worker':
-        return this.#onOne(kind, { of: workers, target }, freezeAndThaw)
+        return this.#onOne(kind, { of: workers, target }, (service) =>
+          this.#freezeAndThaw(service, { group: workerGroup, members: workers }),
+        )
       case 'freeze-sink':
-        return this.#onOne(kind, { of: sinks, target }, freezeAndThaw)
+        return this.#onOne(kind, { of: sinks, target }, (service) =>
+          this.#freezeAndThaw(service, { group: sinkGroup, members: sinks }),
+        )
       case 'term-worker':
         return this.#onOne(kind, { of: workers, target }, (service) => this.#terminateAndStart(service))
       case 'term-sink':
@@ -114,13 +120,13 @@ export class Actions {
 
   async #terminateAndStart(service: Service): Promise<void> {
     await this.terminate(service)
-    await clock.sleep(OUTAGE_MS)
+    await clock.sleep(OUTAGE_MS, this.#signal)
     service.start()
   }
 
   async #corruptAndStart(service: Service, target: number): Promise<void> {
     await service.kill()
-    const spoiled = spoilStore(join(this.#installation.stateOf(service), this.#installation.application), target)
+    const spoiled = spoilStore(this.#installation.storesOf(service), target)
     if (spoiled !== undefined) this.#note(`corrupted ${service.name}: ${spoiled}`)
     service.start()
   }
@@ -130,7 +136,7 @@ export class Actions {
     if (this.#kafkaBusy || kafka.pid === undefined) return undefined
     this.#note(kind)
     this.#kafkaBusy = true
-    const work = kind === 'kafka-freeze' ? freezeKafka(kafka) : kafka.restart({ kill: kind === 'kafka-kill' })
+    const work = kind === 'kafka-freeze' ? this.#freezeKafka(kafka) : kafka.restart({ kill: kind === 'kafka-kill' })
     return work.finally(() => {
       this.#kafkaBusy = false
     })
@@ -140,38 +146,64 @@ export class Actions {
     if (this.#postgresBusy) return undefined
     this.#note(kind)
     this.#postgresBusy = true
-    const pause = (): Promise<void> => clock.sleep(OUTAGE_MS)
+    const pause = (): Promise<void> => clock.sleep(OUTAGE_MS, this.#signal)
     return this.#installation.postgres.restart({ crash: kind === 'postgres-kill', pause }).finally(() => {
       this.#postgresBusy = false
     })
   }
 
-  /** One step: to 1, to 3 or to 2 workers. One that another fault is busy with is left to it. */
-  #scale(): Promise<void> {
-    this.#size = SIZES[this.#sizeIndex++ % SIZES.length] ?? 2
+  /** Past its session, and until its group has gone on without it: what wakes up is a zombie. */
+  async #freezeAndThaw(
+    service: Service,
+    { group, members }: { group: string; members: readonly Service[] },
+  ): Promise<void> {
+    service.freeze()
+    await clock.sleep(SESSION_MS, this.#signal)
+    await this.#waits.until(`${group} to go on without ${service.name}`, async () => {
+      const now = await this.#waits.members(group)
+      return now !== undefined && now < members.filter(({ running }) => running).length
+    })
+    service.thaw()
+  }
+
+  async #freezeKafka(kafka: TestKafka): Promise<void> {
+    kafka.pause()
+    await clock.sleep(KAFKA_FREEZE_MS, this.#signal)
+    kafka.resume()
+  }
+
+  #scale(): Promise<void> | undefined {
+    if (this.#scaling) return undefined
+    this.#scaling = true
+    return this.#scaleThrough(SIZES).finally(() => {
+      this.#scaling = false
+    })
+  }
+
+  /** Each size is reached before the next one: all workers have joined, and recovered what they were given. */
+  async #scaleThrough(sizes: readonly number[]): Promise<void> {
+    const { workers, workerGroup, topics } = this.#installation
+    for (const size of sizes) {
+      if (this.#signal.aborted) return
+      await this.#resize(size)
+      await this.#waits.atWork(workerGroup, workers)
+      await this.#waits.processed(workerGroup, topics.events)
+    }
+  }
+
+  /** A worker that another fault is busy with is left to it. */
+  async #resize(size: number): Promise<void> {
     const { workers } = this.#installation
     const on = workers.filter(({ running, busy }) => running || busy)
-    this.#note(`scale ${on.length} -> ${this.#size} workers`)
-    const leaving = on.filter(({ busy, frozen }) => !busy && !frozen).slice(0, Math.max(0, on.length - this.#size))
-    const joining = workers.filter((worker) => !on.includes(worker)).slice(0, Math.max(0, this.#size - on.length))
+    this.#note(`scale ${on.length} -> ${size} workers`)
+    const leaving = on.filter(({ busy, frozen }) => !busy && !frozen).slice(0, Math.max(0, on.length - size))
+    const joining = workers.filter((worker) => !on.includes(worker)).slice(0, Math.max(0, size - on.length))
     for (const worker of joining) worker.start()
-    return Promise.all(leaving.map((worker) => worker.occupied(() => this.terminate(worker)))).then(() => undefined)
+    await Promise.all(leaving.map((worker) => worker.occupied(() => this.terminate(worker))))
   }
 }
 
 async function killAndStart(service: Service): Promise<void> {
   await service.kill()
   service.start()
-}
-
-async function freezeAndThaw(service: Service): Promise<void> {
-  service.freeze()
-  await clock.sleep(FREEZE_MS)
-  service.thaw()
-}
-
-async function freezeKafka(kafka: TestKafka): Promise<void> {
-  kafka.pause()
-  await clock.sleep(KAFKA_FREEZE_MS)
-  kafka.resume()
 }

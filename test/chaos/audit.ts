@@ -1,5 +1,4 @@
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
-import { systemClock as clock } from '../../core/clock.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
 import type { RewardTask } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
@@ -261,31 +260,4 @@ function sameSet(what: string, expected: ReadonlySet<string>, found: ReadonlySet
 
 function named(ids: Iterable<string>): string {
   return [...ids].slice(0, NAMED_MAX).join(', ')
-}
-
-/** How many looks in a row must find nothing: a commit may be readable some milliseconds after it counts. */
-const QUIET_LOOKS = 3
-
-/** Waits until nothing is left to do: no lag of workers and sinks, nothing unpaid in the ledger. */
-export async function untilQuiet(
-  installation: Installation,
-  options: { lag(): Promise<number>; msMax: number; looked(text: string): void },
-): Promise<void> {
-  const giveUpAt = clock.monotonic() + options.msMax
-  const ledger = openPostgresLedger({ url: installation.postgres.url })
-  try {
-    for (let quiet = 0; quiet < QUIET_LOOKS; ) {
-      const lag = await options.lag()
-      const unpaid = await ledger.outstanding()
-      options.looked(`lag ${lag}, unpaid ${unpaid}`)
-      quiet = lag === 0 && unpaid === 0 ? quiet + 1 : 0
-      if (clock.monotonic() > giveUpAt) {
-        const left = `a lag of ${lag} records, and ${unpaid} rewards are unpaid`
-        throw new Error(`after ${options.msMax} ms there is still ${left}`)
-      }
-      await clock.sleep(500)
-    }
-  } finally {
-    await ledger.close()
-  }
 }

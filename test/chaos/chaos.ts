@@ -1,21 +1,28 @@
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { groupLag } from '../../cli/log-tools/lag.ts'
 import { systemClock as clock } from '../../core/clock.ts'
-import { partitionOf } from '../../core/partitioner.ts'
 import { seededRandom } from '../../core/random.ts'
-import { Actions, type Termination } from './actions.ts'
-import { type Audit, audit, untilQuiet } from './audit.ts'
+import { Actions, type ServiceTermination } from './actions.ts'
+import { type Audit, audit } from './audit.ts'
 import { type FaultKind, planFaults } from './faults.ts'
 import { Feeder } from './feeder.ts'
 import { type Installation, PARTITIONS, startInstallation } from './installation.ts'
 import { type LogFindings, readLogs } from './process-logs.ts'
-import { closingEvents, type FedEvent, feedOf } from './workload.ts'
+import { closeStrictLane, untilQuiet } from './quiet.ts'
+import { unlessAborted, Waits } from './waits.ts'
+import { type FedEvent, feedOf } from './workload.ts'
+
+/**
+ * How long faults go on: by the clock, overlapping, or until each kind has come so many times, one after the other, each
+ * once the one before is over and all are at work again.
+ */
+export type ChaosLength =
+  | { readonly kind: 'clock'; readonly durationMs: number }
+  | { readonly kind: 'rounds'; readonly rounds: number }
 
 export interface ChaosOptions {
   readonly seed: number
-  /** How long events flow and faults happen, ms. */
-  readonly durationMs: number
+  readonly length: ChaosLength
   readonly faults: readonly FaultKind[]
   /** Events a second. */
   readonly rate: number
@@ -23,6 +30,7 @@ export interface ChaosOptions {
   readonly gapMs: [number, number]
   /** A folder that does not exist yet: logs, state and all data of the run. */
   readonly dir: string
+  /** Stops the run, and everything that it started. */
   readonly signal: AbortSignal
   readonly progress: (text: string) => void
 }
@@ -30,19 +38,24 @@ export interface ChaosOptions {
 export interface ChaosReport {
   readonly faults: ReadonlyMap<FaultKind, number>
   readonly audit: Audit
-  readonly terminations: readonly Termination[]
+  readonly terminations: readonly ServiceTermination[]
   readonly logs: LogFindings
+  /** Conditions that a fault waited for and that did not come true: the fault was weaker than meant, the result counts. */
+  readonly inVain: readonly string[]
   /** Everything that must not be: of the audit, of processes that ended, of SIGTERMs that took too long. */
   readonly differences: readonly string[]
 }
 
-const QUIET_MS_MAX = 180_000
+/** While faults overlap, what one waits for may be in the way of another: then it goes on without. */
+const OVERLAPPING_WAIT_MS_MAX = 30_000
+const WAIT_MS_MAX = 180_000
 const PROGRESS_EVERY_MS = 1_000
 
-/** One run: starts everything, feeds and breaks it, waits until all is done, compares, and stops everything. */
+/** One run: starts everything, feeds and breaks it, waits until all is done, compares, and stops everything. Throws where
+ * `signal` aborts, once everything is stopped. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   mkdirSync(options.dir, { recursive: true })
-  const installation = await startInstallation({ dir: options.dir, seed: options.seed, prefix: 'chaos.' })
+  const installation = await startInstallation({ ...options, prefix: 'chaos.' })
   try {
     return await new Run(options, installation).run()
   } finally {
@@ -53,6 +66,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 class Run {
   readonly #options: ChaosOptions
   readonly #installation: Installation
+  readonly #waits: Waits
   readonly #actions: Actions
   readonly #feeder: Feeder
   /** Every line that was given to the feeder. */
@@ -63,8 +77,12 @@ class Run {
   constructor(options: ChaosOptions, installation: Installation) {
     this.#options = options
     this.#installation = installation
-    this.#actions = new Actions(installation, (text) => this.#note(text))
     const { log, topics } = installation
+    const { signal, length } = options
+    const note = (text: string): void => this.#note(text)
+    const msMax = length.kind === 'clock' ? OVERLAPPING_WAIT_MS_MAX : WAIT_MS_MAX
+    this.#waits = new Waits({ log, signal, note, msMax })
+    this.#actions = new Actions(installation, { waits: this.#waits, signal, note })
     this.#feeder = new Feeder({
       log,
       clock,
@@ -77,16 +95,16 @@ class Run {
 
   async run(): Promise<ChaosReport> {
     const { workers, sinks, log } = this.#installation
+    const { signal } = this.#options
     for (const service of [...workers.slice(0, 2), ...sinks]) service.start()
     this.#feeder.start()
-    await this.#breakThings()
+    await this.#reporting(() => this.#breakThings())
     await this.#actions.settled()
-    await this.#feeder.stop()
-    this.#options.progress('no more faults; waiting until all is processed and paid')
-    const problems: string[] = []
-    await this.#closeStrictLane().catch((error: unknown) => void problems.push(String(error)))
-    const looks = { lag: () => this.#lag(), msMax: QUIET_MS_MAX, looked: (text: string) => this.#note(text) }
-    await untilQuiet(this.#installation, looks).catch((error: unknown) => void problems.push(String(error)))
+    signal.throwIfAborted()
+    await unlessAborted(this.#feeder.stop(), signal)
+    const problems = await this.#untilDone()
+    signal.throwIfAborted()
+    this.#options.progress('comparing')
     const result = await audit(this.#installation, this.#given)
     await this.#feeder.close()
     await Promise.all([...workers, ...sinks].filter((one) => one.running).map((one) => this.#actions.terminate(one)))
@@ -97,76 +115,82 @@ class Run {
       audit: result,
       terminations,
       logs: readLogs(join(this.#options.dir, 'logs')),
-      differences: [
-        ...problems,
-        ...result.differences,
-        ...failures,
-        ...this.#installation.deaths,
-        ...terminations.flatMap(({ problem }) => (problem === undefined ? [] : [problem])),
-      ],
+      inVain: this.#waits.inVain,
+      differences: [...problems, ...result.differences, ...failures, ...this.#installation.deaths],
     }
   }
 
+  /** Answers why it is not done, where it does not get done. */
+  async #untilDone(): Promise<string[]> {
+    const { signal, seed } = this.#options
+    const problems: string[] = []
+    const looked = (text: string): void => this.#options.progress(`no more faults; ${text}`)
+    for (const step of [
+      () => closeStrictLane(this.#installation, { seed, feeder: this.#feeder, given: this.#given, signal, looked }),
+      () => untilQuiet(this.#installation, { signal, looked }),
+    ]) {
+      await unlessAborted(
+        step().catch((error: unknown) => void problems.push(String(error))),
+        signal,
+      )
+    }
+    return problems
+  }
+
   async #breakThings(): Promise<void> {
-    const { seed, faults, gapMs, durationMs, signal } = this.#options
+    const { seed, faults, gapMs, length, signal } = this.#options
+    if (length.kind === 'rounds') await this.#untilAtWork()
+    const most = length.kind === 'rounds' ? faults.length * length.rounds : Number.POSITIVE_INFINITY
+    const plan = faults.length === 0 ? [] : planFaults(faults, seededRandom(seed + 1), gapMs)
+    let done = 0
+    for (const fault of plan) {
+      const leftMs = this.#leftMs()
+      if (done++ === most || signal.aborted) return
+      await clock.sleep(Math.min(fault.afterMs, leftMs), signal)
+      if (leftMs <= fault.afterMs) return
+      while (!signal.aborted && !this.#actions.apply(fault)) await clock.sleep(500, signal)
+      if (length.kind === 'clock') continue
+      await this.#actions.settled()
+      await this.#untilAtWork()
+    }
+    if (length.kind === 'clock') await clock.sleep(this.#leftMs(), signal)
+  }
+
+  #leftMs(): number {
+    const { length } = this.#options
+    if (length.kind === 'rounds') return Number.POSITIVE_INFINITY
+    return Math.max(0, length.durationMs - (clock.monotonic() - this.#startedMs))
+  }
+
+  /** All are in their groups and have what they need, and what has been fed so far is processed. */
+  async #untilAtWork(): Promise<void> {
+    const { workers, sinks, workerGroup, sinkGroup, topics } = this.#installation
+    await this.#waits.atWork(workerGroup, workers)
+    await this.#waits.atWork(sinkGroup, sinks)
+    await this.#waits.processed(workerGroup, topics.events)
+  }
+
+  async #reporting(work: () => Promise<void>): Promise<void> {
     const ended = new AbortController()
     const reporting = this.#reportProgress(ended.signal)
     try {
-      for (const fault of faults.length === 0 ? [] : planFaults(faults, seededRandom(seed + 1), gapMs)) {
-        const leftMs = durationMs - (clock.monotonic() - this.#startedMs)
-        await clock.sleep(Math.min(fault.afterMs, Math.max(0, leftMs)), signal)
-        if (leftMs <= fault.afterMs || signal.aborted) break
-        while (!this.#actions.apply(fault) && !signal.aborted) await clock.sleep(500, signal)
-      }
-      if (faults.length === 0) await clock.sleep(durationMs, signal)
+      await work()
     } finally {
       ended.abort()
       await reporting
     }
-    if (signal.aborted) throw new Error('stopped before the end')
-  }
-
-  /**
-   * Time is data: the strict lane's last events get their turn once later ones have come. In two rounds, for what a batch
-   * holds back itself has its turn with the next one.
-   */
-  async #closeStrictLane(): Promise<void> {
-    const { seed } = this.#options
-    const { log, application, topics } = this.#installation
-    for (const round of [1, 2]) {
-      const events = closingEvents({ seed, fed: this.#feeder.fed, round, users: this.#oneUserOfEach() })
-      for (const { line } of events) this.#given.add(line)
-      await this.#feeder.send(events)
-      const giveUpAt = clock.monotonic() + QUIET_MS_MAX
-      while ((await groupLag(log, application, topics.events))?.records !== 0) {
-        if (clock.monotonic() > giveUpAt) throw new Error(`after ${QUIET_MS_MAX} ms the workers still lag`)
-        await clock.sleep(300)
-      }
-    }
-  }
-
-  #oneUserOfEach(): readonly string[] {
-    const homes = new Map<number, string>()
-    for (let n = 0; homes.size < PARTITIONS; n++) homes.set(partitionOf(`closing_${n}`, PARTITIONS), `closing_${n}`)
-    return [...homes.values()]
-  }
-
-  /** The workers first: what they had done when they were asked is on the topic of reward tasks when the sinks are. */
-  async #lag(): Promise<number> {
-    const { log, application, topics } = this.#installation
-    const events = await groupLag(log, application, topics.events)
-    const rewards = await groupLag(log, `${application}.sink`, topics.rewards)
-    return (events?.records ?? 0) + (rewards?.records ?? 0)
   }
 
   async #reportProgress(signal: AbortSignal): Promise<void> {
-    const { progress, durationMs } = this.#options
+    const { progress, length, faults } = this.#options
+    const ofSeconds = length.kind === 'clock' ? `/${Math.round(length.durationMs / 1_000)}` : ''
+    const ofFaults = length.kind === 'rounds' ? `/${length.rounds * faults.length}` : ''
     while (!signal.aborted) {
       const seconds = Math.floor((clock.monotonic() - this.#startedMs) / 1_000)
-      const faults = [...this.#actions.counts.values()].reduce((sum, count) => sum + count, 0)
+      const count = [...this.#actions.counts.values()].reduce((sum, each) => sum + each, 0)
       const on = this.#installation.workers.filter(({ running }) => running).length
       progress(
-        `${seconds}/${Math.round(durationMs / 1_000)} s  ${this.#feeder.fed} events  ${on} workers  ${faults} faults  ${this.#last}`,
+        `${seconds}${ofSeconds} s  ${this.#feeder.fed} events  ${on} workers  ${count}${ofFaults} faults  ${this.#last}`,
       )
       await clock.sleep(PROGRESS_EVERY_MS, signal)
     }

@@ -4,8 +4,8 @@ import type { Random } from '../../core/random.ts'
 export const FAULT_KINDS = {
   'kill-worker': 'SIGKILL of a worker, started again on its own state',
   'kill-sink': 'SIGKILL of a sink, started again',
-  'freeze-worker': 'SIGSTOP of a worker past its session, then SIGCONT: a zombie',
-  'freeze-sink': 'SIGSTOP of a sink past its session, then SIGCONT: a zombie',
+  'freeze-worker': 'SIGSTOP of a worker until its group has gone on without it, then SIGCONT: a zombie',
+  'freeze-sink': 'SIGSTOP of a sink until its group has gone on without it, then SIGCONT: a zombie',
   'term-worker': 'SIGTERM of a worker, started again: hands over and exits with 0 within 5 s',
   'term-sink': 'SIGTERM of a sink, started again: exits with 0 within 5 s',
   'kafka-kill': 'kill -9 of the Kafka broker, started again',

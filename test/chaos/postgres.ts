@@ -9,8 +9,9 @@ export interface ChaosPostgres {
   stop(): Promise<void>
 }
 
+/** Durable: with synchronous_commit off the server forgets at a crash what it has acknowledged, and that is no fault of ours. */
 export async function startChaosPostgres(dir: string): Promise<ChaosPostgres> {
-  let server: EmbeddedPostgres = await startEmbeddedPostgres({ dir, durable: false })
+  let server: EmbeddedPostgres = await startEmbeddedPostgres({ dir, durable: true })
   const { url } = server
   const port = Number(new URL(url).port)
   return {
@@ -21,7 +22,7 @@ export async function startChaosPostgres(dir: string): Promise<ChaosPostgres> {
         process.kill(Number(readFileSync(join(dir, 'pgdata', 'postmaster.pid'), 'utf8').split('\n')[0]), 'SIGQUIT')
       await server.stop()
       await pause()
-      server = await startEmbeddedPostgres({ dir, port, durable: false })
+      server = await startEmbeddedPostgres({ dir, port, durable: true })
     },
     stop: () => server.stop(),
   }

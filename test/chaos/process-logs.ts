@@ -12,6 +12,8 @@ export interface LogFindings {
   readonly errors: readonly string[]
   /** Seconds from a partition handed over in order to the same partition recovered by the next worker, ascending. */
   readonly takeOverSeconds: readonly number[]
+  /** How often a group had gone on without a member that thought to be in it. */
+  readonly zombies: number
 }
 
 const SLOW_SECONDS = 5
@@ -19,7 +21,8 @@ const SLOW_SECONDS = 5
 interface Line {
   readonly level: string
   readonly time: string
-  readonly msg: string
+  /** The statistics that a sink prints at its end have none. */
+  readonly msg?: string
   readonly partition?: number
   readonly decision?: string
   readonly seconds?: number
@@ -31,6 +34,7 @@ export function readLogs(dir: string): LogFindings {
   const errors: string[] = []
   const moves: Line[] = []
   let recoverySecondsMax = 0
+  let zombies = 0
   for (const name of readdirSync(dir).sort()) {
     const service = name.replace(/\.log$/, '')
     for (const text of readFileSync(join(dir, name), 'utf8').split('\n')) {
@@ -39,6 +43,7 @@ export function readLogs(dir: string): LogFindings {
         if (/ONCEWARD_E_|Error|at .*\.ts:/.test(text)) errors.push(`${service}: ${text}`)
         continue
       }
+      if (line.msg?.startsWith('the group went on without this member') === true) zombies++
       if (line.level === 'error') errors.push(`${service}: ${line.msg}`)
       if (line.decision !== undefined || line.msg === 'partition handed over') moves.push(line)
       if (line.decision === undefined) continue
@@ -49,7 +54,7 @@ export function readLogs(dir: string): LogFindings {
         slow.push(`${service}: partition ${line.partition}, ${seconds.toFixed(1)} s, ${line.msg}`)
     }
   }
-  return { recoveries, recoverySecondsMax, slow, errors, takeOverSeconds: takeOvers(moves) }
+  return { recoveries, recoverySecondsMax, slow, errors, takeOverSeconds: takeOvers(moves), zombies }
 }
 
 function parseLine(text: string): Line | undefined {

@@ -5,8 +5,7 @@ const LINES_SHOWN = 15
 
 /** The run as a table for people. */
 export function reportTable(report: ChaosReport, seed: number): string {
-  const { faults, audit, terminations, logs, differences } = report
-  const terminateMs = terminations.map(({ ms }) => ms)
+  const { faults, audit, terminations, logs, inVain, differences } = report
   const rows: (readonly [string, string | number])[] = [
     ['seed', seed],
     ...[...faults].map(([kind, count]) => [kind, count] as const),
@@ -19,20 +18,28 @@ export function reportTable(report: ChaosReport, seed: number): string {
     ['rewards', audit.rewards],
     ['calls to the wallet', audit.walletCalls],
     ...Object.entries(logs.recoveries).map(([decision, count]) => [`recoveries: ${decision}`, count] as const),
-    ['longest recovery', `${logs.recoverySecondsMax.toFixed(2)} s`],
-    ['longest SIGTERM to exit', `${(Math.max(0, ...terminateMs) / 1_000).toFixed(2)} s of ${terminateMs.length}`],
-    ['hand-over to take-over, median', `${(logs.takeOverSeconds[logs.takeOverSeconds.length >> 1] ?? 0).toFixed(2)} s`],
+    ['longest recovery', seconds(1_000 * logs.recoverySecondsMax)],
+    ['zombies that their group had left behind', logs.zombies],
+    ['SIGTERMs', terminations.length],
+    ['  longest to exit', seconds(Math.max(0, ...terminations.map(({ ms }) => ms)))],
+    ['  longest without waits for a CPU', seconds(Math.max(0, ...terminations.map(({ ownMs }) => ownMs)))],
+    ['hand-over to take-over, median', seconds(1_000 * (logs.takeOverSeconds[logs.takeOverSeconds.length >> 1] ?? 0))],
     ['differences', differences.length],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   const lines = rows.map(([name, value]) => `${name.padEnd(width)}  ${String(value).padStart(10)}`)
   return [
     ...lines,
+    ...listed('waited in vain for', inVain, LINES_SHOWN),
     ...listed('slow recoveries', logs.slow, LINES_SHOWN),
     ...listed('error lines', logs.errors, LINES_SHOWN),
     ...listed('DIFFERENCES', differences, DIFFERENCES_SHOWN),
     '',
   ].join('\n')
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(2)} s`
 }
 
 function listed(title: string, lines: readonly string[], most: number): string[] {

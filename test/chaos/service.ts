@@ -1,40 +1,58 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock as clock } from '../../core/clock.ts'
+import { cpuWaitMs } from './cpu-wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+/** How long a process may take to begin, ms: a machine that is busy with other things starts slowly. */
+const BEGIN_MS_MAX = 120_000
+const LOOK_EVERY_MS = 50
+/** Of a log, in an error, characters. */
+const SHOWN_MAX = 2_000
+const CPU_LOOK_EVERY_MS = 20
+/** A frozen process answers nobody. */
+const READY_MS_MAX = 2_000
 
 export interface ServiceEnd {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
 
-/** One program of the command line, as a process whose output goes to a file: each life of it appends. */
-export class Service {
+export interface Termination extends ServiceEnd {
+  /** From SIGTERM to exit, by the clock. */
+  readonly ms: number
+  /** The same without the time in which it, or whoever watched it, waited for a CPU: what it took by itself. */
+  readonly ownMs: number
+}
+
+export interface ServiceOptions {
   readonly name: string
   readonly logFile: string
-  readonly #args: readonly string[]
+  readonly args: readonly string[]
+  /** Told of ends that nobody asked for. */
+  readonly died: (service: Service, end: ServiceEnd) => void
+}
+
+/** One program of the command line, as a process whose output goes to a file: each life of it appends. */
+export class Service {
+  readonly #options: ServiceOptions
   #child: ChildProcess | undefined
   #ended: Promise<ServiceEnd> = Promise.resolve({ code: null, signal: null })
   /** Bytes of the log when it was started last. */
   #logStart = 0
   #frozen = false
   #busy = false
+  #retired = false
   /** What ends it is ours; anything else is a finding. */
   #expected = false
-  readonly #died: (service: Service, end: ServiceEnd) => void
 
-  constructor(options: {
-    readonly name: string
-    readonly logFile: string
-    readonly args: readonly string[]
-    readonly died: (service: Service, end: ServiceEnd) => void
-  }) {
-    this.name = options.name
-    this.logFile = options.logFile
-    this.#args = options.args
-    this.#died = options.died
+  constructor(options: ServiceOptions) {
+    this.#options = options
+  }
+
+  get name(): string {
+    return this.#options.name
   }
 
   get running(): boolean {
@@ -60,22 +78,29 @@ export class Service {
   }
 
   start(): void {
+    if (this.#retired) return
     if (this.#child !== undefined) throw new Error(`${this.name} runs already`)
+    const { logFile, args, died } = this.#options
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ONCEWARD_')))
-    const log = openSync(this.logFile, 'a')
+    const log = openSync(logFile, 'a')
     this.#logStart = fstatSync(log).size
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...this.#args], {
+    // A group of its own: Ctrl-C reaches the driver alone, which then ends what it has started.
+    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...args], {
       env: inherited,
       stdio: ['ignore', log, log],
+      detached: true,
     })
     closeSync(log)
     this.#child = child
     this.#expected = false
+    const killAtExit = (): void => void child.kill('SIGKILL')
+    process.once('exit', killAtExit)
     this.#ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
+        process.off('exit', killAtExit)
         this.#child = undefined
         this.#frozen = false
-        if (!this.#expected) this.#died(this, { code, signal })
+        if (!this.#expected) died(this, { code, signal })
         resolve({ code, signal })
       })
     })
@@ -85,6 +110,12 @@ export class Service {
     this.#expected = true
     this.#child?.kill('SIGKILL')
     await this.#ended
+  }
+
+  /** Kills it for good: `start` does nothing from now on. */
+  async retire(): Promise<void> {
+    this.#retired = true
+    await this.kill()
   }
 
   freeze(): void {
@@ -97,28 +128,89 @@ export class Service {
     this.#child?.kill('SIGCONT')
   }
 
-  /** SIGTERM; SIGKILL where it is not over after `msMax`, so that the run goes on. */
-  async terminate(msMax: number): Promise<ServiceEnd & { readonly ms: number }> {
+  /** SIGTERM, once it has begun; SIGKILL where it is not over after `msMax`, so that the run goes on. */
+  async terminate(msMax: number): Promise<Termination> {
+    await this.#until(() => this.#port() !== undefined, BEGIN_MS_MAX)
     this.#expected = true
     const startedMs = clock.monotonic()
+    const watch = new CpuWatch(this.#child?.pid)
     this.#child?.kill('SIGTERM')
     const over = new AbortController()
     const late = clock.sleep(msMax, over.signal).then(() => over.signal.aborted || this.#child?.kill('SIGKILL'))
     const end = await this.#ended
     over.abort()
     await late
-    return { ...end, ms: clock.monotonic() - startedMs }
+    const ms = clock.monotonic() - startedMs
+    return { ...end, ms, ownMs: Math.max(0, ms - watch.stop()) }
+  }
+
+  /** What /readyz says: true where it runs and has all that it works with. */
+  async ready(): Promise<boolean> {
+    const port = this.#port()
+    if (port === undefined || !this.running || this.#frozen) return false
+    const over = new AbortController()
+    const late = clock.sleep(READY_MS_MAX, over.signal).then(() => over.abort())
+    try {
+      return (await fetch(`http://127.0.0.1:${port}/readyz`, { signal: over.signal })).ok
+    } catch {
+      return false
+    } finally {
+      over.abort()
+      await late
+    }
   }
 
   /** Waits until `probe` finds what it looks for in what was logged since the last start. */
-  async until(probe: (text: string) => boolean, msMax = 30_000): Promise<string> {
+  async until(probe: (text: string) => boolean, msMax = BEGIN_MS_MAX): Promise<string> {
+    await this.#until(() => probe(this.#said()), msMax)
+    return this.#said()
+  }
+
+  async #until(holds: () => boolean, msMax: number): Promise<void> {
     const giveUpAt = clock.monotonic() + msMax
-    for (;;) {
-      const text = readFileSync(this.logFile).subarray(this.#logStart).toString()
-      if (probe(text)) return text
-      if (!this.running) throw new Error(`${this.name} ended:\n${text}`)
-      if (clock.monotonic() > giveUpAt) throw new Error(`${this.name} not within ${msMax} ms:\n${text}`)
-      await clock.sleep(50)
+    while (!holds()) {
+      if (!this.running) throw new Error(`${this.name} has ended:\n${this.#said().slice(-SHOWN_MAX)}`)
+      if (clock.monotonic() > giveUpAt)
+        throw new Error(`${this.name}: not within ${msMax} ms:\n${this.#said().slice(-SHOWN_MAX)}`)
+      await clock.sleep(LOOK_EVERY_MS)
+    }
+  }
+
+  #said(): string {
+    const { logFile } = this.#options
+    return existsSync(logFile) ? readFileSync(logFile).subarray(this.#logStart).toString() : ''
+  }
+
+  /** Where it serves its health, which it does from the moment on that it has begun: signals are handled, Kafka is there. */
+  #port(): string | undefined {
+    return /"port":(\d+),"msg":"serving/.exec(this.#said())?.[1]
+  }
+}
+
+/** Adds up how long a process waits for a CPU, and this one that watches it. */
+class CpuWatch {
+  readonly #pid: number | undefined
+  readonly #over = new AbortController()
+  readonly #fromMs: number
+  readonly #watcherFromMs = cpuWaitMs(process.pid)
+  #lastMs: number
+
+  constructor(pid: number | undefined) {
+    this.#pid = pid
+    this.#fromMs = pid === undefined ? 0 : cpuWaitMs(pid)
+    this.#lastMs = this.#fromMs
+    void this.#run()
+  }
+
+  stop(): number {
+    this.#over.abort()
+    return this.#lastMs - this.#fromMs + cpuWaitMs(process.pid) - this.#watcherFromMs
+  }
+
+  async #run(): Promise<void> {
+    while (this.#pid !== undefined && !this.#over.signal.aborted) {
+      this.#lastMs = Math.max(this.#lastMs, cpuWaitMs(this.#pid))
+      await clock.sleep(CPU_LOOK_EVERY_MS, this.#over.signal)
     }
   }
 }
