@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { GREATEST, LatencyHistogram } from '../../cli/bench/latency-histogram.ts'
-import { isSettled } from '../../cli/bench/latency-tally.ts'
+import { isSettled, LatencyTally } from '../../cli/bench/latency-tally.ts'
+import { ManualClock } from '../support/clocks.ts'
 
 function histogramOf(values: readonly number[]): LatencyHistogram {
   const histogram = new LatencyHistogram()
@@ -50,6 +51,23 @@ describe('latency histogram', () => {
     expect(histogram).toMatchObject({ count: 0 })
     expect(histogram.quantile(0.5)).toBeUndefined()
   })
+})
+
+test('a tally measures what was due in the window, from its first instant to just before its last, and counts the rest', () => {
+  const clock = new ManualClock(10_000)
+  const tally = new LatencyTally(clock)
+  const take = (timestamp: number): void =>
+    tally.take({ topic: 'scores', partition: 0, offset: 0, key: null, value: null, timestamp })
+  take(9_990)
+  tally.measure({ from: 9_000, until: 9_500 })
+  for (const timestamp of [8_999, 9_000, 9_499, 9_500]) take(timestamp)
+  expect(tally).toMatchObject({ count: 5, lastMs: 10_000 })
+  expect(tally.measured.count).toBe(2)
+  expect(tally.measured.quantile(0.5)).toBeLessThanOrEqual(501 * (1 + 1 / 128))
+  expect(tally.recent.count).toBe(5)
+  tally.begin()
+  take(9_000)
+  expect([tally.count, tally.measured.count, tally.recent.count]).toEqual([1, 0, 1])
 })
 
 describe('latency has settled', () => {
