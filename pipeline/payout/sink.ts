@@ -63,7 +63,7 @@ export interface Sink {
 }
 
 export function createSink(options: SinkOptions): Sink {
-  const { clock, logger } = options
+  const { clock, logger, stopGraceMs = STOP_GRACE_MS } = options
   const stopping = new AbortController()
   const cutOff = new AbortController()
   const logCutOff = new AbortController()
@@ -122,9 +122,8 @@ export function createSink(options: SinkOptions): Sink {
       stopping.abort()
       if (running === undefined) return
       const over = new AbortController()
-      const graceMs = options.stopGraceMs ?? STOP_GRACE_MS
-      const grace = clock.sleep(graceMs, over.signal).then(() => cutOff.abort())
-      const logGrace = clock.sleep(Math.min(graceMs, LOG_GRACE_MS), over.signal).then(() => logCutOff.abort())
+      const grace = clock.sleep(stopGraceMs, over.signal).then(() => cutOff.abort())
+      const logGrace = clock.sleep(Math.min(stopGraceMs, LOG_GRACE_MS), over.signal).then(() => logCutOff.abort())
       // Whoever called `run` gets its error.
       await running.catch(() => undefined)
       over.abort()
