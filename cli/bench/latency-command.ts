@@ -21,13 +21,9 @@ type LatencySettings = KafkaSettings & {
 export async function runLatencyBench(context: Context<LatencySettings>): Promise<number> {
   const { settings, terminal } = context
   return withBenchPlace(context, async (place) => {
-    try {
-      const runs = await withKafka(context, (log) => measureOn(log, context, place))
-      await terminal.print(settings.json ? latencyJson(runs, settings) : latencyReport(runs, settings))
-      return runs.some((figures) => latencyFindings(figures).length > 0) ? EXIT.failed : EXIT.fine
-    } finally {
-      terminal.note(leftOnKafka(place))
-    }
+    const runs = await withKafka(context, (log) => measureOn(log, context, place))
+    await terminal.print(settings.json ? latencyJson(runs, settings) : latencyReport(runs, settings))
+    return runs.some((figures) => latencyFindings(figures).length > 0) ? EXIT.failed : EXIT.fine
   })
 }
 
@@ -58,7 +54,9 @@ async function measureOn(
       progress.update({ done })
     },
   })
-  const runs = await bench.run()
-  say('done')
-  return runs
+  try {
+    return await bench.run()
+  } finally {
+    say(leftOnKafka(place))
+  }
 }

@@ -18,10 +18,13 @@ export class LatencyWorker {
   readonly #clock: Clock
   readonly #child: ChildProcess
   readonly #ended: Promise<void>
+  /** Rejects with ONCEWARD_E_GAVE_UP, and the last that it said, where it ends by itself. Never resolves. */
+  readonly died: Promise<never>
   readonly #killAtExit: () => void
   #port: number | undefined
   #end: string | undefined
   #lines: string[] = []
+  #stopping = false
   #readyMs: number | undefined
 
   constructor({ clock, args }: LatencyWorkerOptions) {
@@ -46,6 +49,9 @@ export class LatencyWorker {
       child.once('error', (error) => over(error.message))
       child.once('close', (code, signal) => over(signal ?? `exit code ${code}`))
     })
+    this.died = this.#ended.then(() => (this.#stopping ? new Promise<never>(() => undefined) : this.#throwEnd()))
+    // Nobody may be waiting for it right now.
+    this.died.catch(() => undefined)
   }
 
   /** Wall clock, ms: when it first had a partition's state. */
@@ -55,7 +61,7 @@ export class LatencyWorker {
 
   /** A metric, summed over its labels; 0 while it has none, or no port yet. */
   async sum(name: string, signal: AbortSignal): Promise<number> {
-    this.#throwIfEnded()
+    if (this.#end !== undefined) this.#throwEnd()
     if (this.#port === undefined) return 0
     const page = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`, { signal })).text()
     const samples = page.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))
@@ -64,7 +70,7 @@ export class LatencyWorker {
 
   /** Partitions that it works on; undefined while it recovers some, or has not been given any. */
   async partitions(signal: AbortSignal): Promise<number | undefined> {
-    this.#throwIfEnded()
+    if (this.#end !== undefined) this.#throwEnd()
     if (this.#port === undefined) return undefined
     const { ok } = await fetch(`http://127.0.0.1:${this.#port}/readyz`, { signal })
     return ok ? this.sum('onceward_partitions', signal) : undefined
@@ -79,9 +85,7 @@ export class LatencyWorker {
     return this.sum('process_cpu_seconds_total', signal)
   }
 
-  /** Throws ONCEWARD_E_GAVE_UP where it has ended by itself, with the last that it said. */
-  #throwIfEnded(): void {
-    if (this.#end === undefined) return
+  #throwEnd(): never {
     throw new OncewardError(
       'ONCEWARD_E_GAVE_UP',
       `a worker of the bench ended by itself (${this.#end}); it said last:\n${this.#lines.join('\n')}`,
@@ -91,6 +95,7 @@ export class LatencyWorker {
   /** Asks it to stop, and kills it where it does not. Idempotent. */
   async stop(): Promise<void> {
     const over = new AbortController()
+    this.#stopping = true
     this.#child.kill('SIGTERM')
     const late = this.#clock
       .sleep(STOP_MS_MAX, over.signal)

@@ -109,6 +109,10 @@ export class LatencyBench {
     try {
       await Promise.race([measuring, followers])
       return await measuring
+    } catch (error) {
+      // Ctrl-C reaches the workers too: that they have ended is then no failure.
+      this.#options.signal.throwIfAborted()
+      throw error
     } finally {
       this.#over.abort()
       await Promise.all(this.#workers.map((worker) => worker.stop()))
@@ -167,14 +171,15 @@ export class LatencyBench {
     const warmingUp = this.#warmUp(signal)
     try {
       onPhase(`${rate} a second: warming up`)
-      // a feed that fails ends the warm-up too
-      await Promise.race([warmingUp, feeding])
+      // a feed that fails ends the warm-up too, and a worker that ends ends everything
+      const died = this.#workers.map((worker) => worker.died)
+      await Promise.race([warmingUp, feeding, ...died])
       const { seconds: warmUpSeconds, settled } = await warmingUp
       onPhase(`${rate} a second: measuring for ${seconds} s`)
       const window = feed.measure(seconds)
       for (const tally of [this.#scores, this.#rewards]) tally.measure(window)
       const [cpuBefore, measuredFrom] = [await this.#cpuSeconds(), clock.monotonic()]
-      await feeding
+      await Promise.race([feeding, ...died])
       const workerCpu = ((await this.#cpuSeconds()) - cpuBefore) / ((clock.monotonic() - measuredFrom) / 1000)
       await this.#drain(feed.total)
       return { rate, settled, warmUpSeconds, workerCpu, ...this.#figures(feed, window) }
@@ -196,8 +201,6 @@ export class LatencyBench {
       if (isSettled(medians)) return { seconds, settled: true }
     }
     if (medians.length > 0) return { seconds: WARM_UP_SECONDS_MAX, settled: false }
-    // throws, with its last words, where a worker has ended
-    await this.#cpuSeconds()
     throw new OncewardError('ONCEWARD_E_GAVE_UP', `no score came within ${WARM_UP_SECONDS_MAX} s`)
   }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -117,12 +117,35 @@ describe.skipIf(!kafkaForTests().available)('bench latency on a real Kafka', () 
     await log.close()
   })
 
+  test('a worker that ends by itself ends the bench, with its last words', { timeout: 120_000 }, async () => {
+    const args = ['--brokers', kafka.brokers, '--dir', dir, '--rates', '100', '--seconds', '600']
+    const bench = startCli(['bench', 'latency', ...args])
+    started.push(bench)
+    await bench.until(({ stderr }) => stderr.includes('warming up'), 60_000)
+    process.kill(await workerOf(bench.child.pid), 'SIGKILL')
+    const { code, stderr } = await bench.ended
+    expect(stderr).toMatch(/a worker of the bench ended by itself \(SIGKILL\); it said last:\n\{"level"/)
+    expect(stderr).toContain('ONCEWARD_E_GAVE_UP')
+    expect(code).toBe(1)
+    expect(await readdir(dir)).toEqual([])
+  })
+
   test('a rate that is none is said', async () => {
     const unknown = await runCli(['bench', 'latency', '--brokers', kafka.brokers, '--rates', '5,1000'])
     expect(unknown.code).toBe(2)
     expect(unknown.stderr).toMatch(/--rates: .*"5" is not a rate; write a whole number/)
   })
 })
+
+/** The process that the bench has started to work. */
+async function workerOf(bench: number | undefined): Promise<number> {
+  const children = (await readFile(`/proc/${bench}/task/${bench}/children`, 'utf8')).trim().split(' ')
+  for (const pid of children) {
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+    if (words.includes('worker')) return Number(pid)
+  }
+  throw new Error(`${bench} has no worker among its children ${children.join(', ')}`)
+}
 
 function expectAscending({ p50, p95, p99 }: Percentiles): void {
   const all = [p50, p95, p99].map((value) => value ?? Number.NaN)
