@@ -67,9 +67,9 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
 }
 
 /** Block cache of all stores of a worker together, and the same again for memtables, of which RocksDB fills up to two. */
-const STORES_BYTES_MAX = 64 << 20
+const STORES_BYTES_MAX = 32 << 20
 /** A larger share gains nothing; below the smallest, each commit would be a file. */
-const STORE_BYTES = { most: 16 << 20, least: 1 << 20 }
+const STORE_BYTES = { most: 8 << 20, least: 1 << 20 }
 
 /** The share of one store, where a worker may be given every partition of the topic. */
 export function storeBudget(partitions: number): Pick<RocksDbOptions, 'cacheBytes' | 'writeBufferBytes'> {

@@ -31,8 +31,10 @@ export interface BatchContext {
   readonly output: BatchOutput
   /** Held events read from disk because their turn may come in this batch, in order: always the first ones. */
   readonly waiting: readonly Turn[]
-  /** Key of the first held event that was not read although its turn may have come; neither it nor what follows is released. */
-  readonly releaseBefore: string | undefined
+  /** Key of the first held event that must wait although its turn may have come; neither it nor what follows is released. */
+  releaseBefore: string | undefined
+  /** Scores, rewards and dead letters after which the batch begins no further event. */
+  readonly outputsMax: number
   /** Events of this batch that joined the strict lane. */
   readonly joined: Turn[]
 }
@@ -115,6 +117,11 @@ export interface Scoring {
   period: string
   /** Indices of the thresholds that the event crossed. */
   crossed: readonly number[]
+}
+
+/** The batch has brought forth as much as it may: what is left of it waits for the next one. */
+export function isFull({ output, outputsMax }: Pick<BatchContext, 'output' | 'outputsMax'>): boolean {
+  return output.scores.length + output.rewards.length + output.dlq.length >= outputsMax
 }
 
 export function emptyOutput(): BatchOutput {

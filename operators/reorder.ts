@@ -1,6 +1,6 @@
 import { heldKey } from '../state/stores.ts'
 import { deadLetter, inputOf } from './dead-letter.ts'
-import type { Arrival, BatchContext, Operator, Turn } from './operator.ts'
+import { type Arrival, type BatchContext, isFull, type Operator, type Turn } from './operator.ts'
 
 /**
  * Sends late events to the DLQ and the others into the two lanes (SPEC S19): at once for rules whose totals do not depend
@@ -29,10 +29,14 @@ export function createReorder(): Operator<Arrival, Turn> {
     release(batch, next) {
       const { time, state, waiting, joined, releaseBefore } = batch
       const fresh = new Set(joined)
-      const bound = releaseBefore === undefined ? undefined : Buffer.from(releaseBefore)
+      let bound: Buffer | undefined = releaseBefore === undefined ? undefined : Buffer.from(releaseBefore)
       for (const { turn, key } of inOrder(waiting, joined)) {
         const due = turn.event.ts < time.horizon && (bound === undefined || Buffer.compare(key, bound) < 0)
-        if (due) {
+        if (due && isFull(batch)) {
+          bound = key
+          batch.releaseBefore = key.toString()
+        }
+        if (due && bound !== key) {
           if (!fresh.has(turn)) state.release(key.toString())
           next(turn)
         } else if (fresh.has(turn)) {

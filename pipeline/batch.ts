@@ -1,10 +1,18 @@
 import type { LogRecord } from '../core/ports/log.ts'
 import { deadLetter, inputOf } from '../operators/dead-letter.ts'
 import { EventTime } from '../operators/event-time.ts'
-import { type BatchContext, type BatchOutput, emptyOutput, type Turn } from '../operators/operator.ts'
+import {
+  type Arrival,
+  type BatchContext,
+  type BatchOutput,
+  emptyOutput,
+  isFull,
+  type Turn,
+} from '../operators/operator.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import type { HeldBound, StagedState } from '../state/staged-state.ts'
 import { type HeldEvent, META, parseHeldKey, TASK_META_KEY } from '../state/stores.ts'
+import type { BoundLine } from './line.ts'
 import type { Input } from './record-reader.ts'
 import type { Topology } from './topology.ts'
 
@@ -14,13 +22,16 @@ export interface BatchLimits {
   readonly records: number
   /** Held events whose turn may have come; one at least, however large. */
   readonly held: HeldBound
+  /** Scores, rewards and dead letters after which no further event is begun: those of one event are never parted. */
+  readonly outputs: number
 }
 
 /**
  * Far above what the default of --batch-bytes brings of real events: they bound what tiny records, compressed ones and
- * partitions that were silent for long would bring. A thousand records take some megabytes of heap.
+ * partitions that were silent for long would bring, and rules of which very many match. A thousand records take some
+ * megabytes of heap.
  */
-export const BATCH_LIMITS: BatchLimits = { records: 10_000, held: { events: 2_000, bytes: 2 << 20 } }
+export const BATCH_LIMITS: BatchLimits = { records: 10_000, held: { events: 2_000, bytes: 2 << 20 }, outputs: 30_000 }
 
 export interface BatchInput {
   readonly records: readonly LogRecord[]
@@ -34,11 +45,16 @@ export interface BatchInput {
   readonly heldSince: number | undefined
   /** Look for segments of remembered ids that can be dropped. */
   readonly expireSeen: boolean
-  readonly heldBound: HeldBound
+  /** The records are within theirs already. */
+  readonly limits: Omit<BatchLimits, 'records'>
 }
 
 export interface BatchResult {
   readonly output: BatchOutput
+  /** Records that were done: fewer than there were where they brought forth as much as a batch may. */
+  readonly records: number
+  /** The input position after them. */
+  readonly nextOffset: number
   readonly watermark: number | undefined
   /** Segments that can be dropped were left for the next batch. */
   readonly expiryPending: boolean
@@ -64,6 +80,7 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
     time,
     rules: batch.rules,
     output: emptyOutput(),
+    outputsMax: batch.limits.outputs,
     waiting,
     releaseBefore: next,
     joined: [],
@@ -76,28 +93,40 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   // 3. one read for all of it
   await state.load()
   // 4. the operators, synchronously
-  for (const input of inputs) {
-    if (input.kind === 'event') {
-      context.output.counts.events++
-      line.process(input)
-    } else if (input.kind === 'tick') time.advance(input.ts)
-    else reject(input, context.output)
-  }
+  const records = processAll(inputs, line, context)
   line.release()
   const { watermark } = time
-  const overdue = next !== undefined && parseHeldKey(next).ts < time.horizon
+  const nextOffset = batch.records[records]?.offset ?? batch.nextOffset
+  const { releaseBefore } = context
+  const overdue = releaseBefore !== undefined && parseHeldKey(releaseBefore).ts < time.horizon
   state.put(META, TASK_META_KEY, {
-    inputOffset: batch.nextOffset,
+    inputOffset: nextOffset,
     ...(watermark === undefined ? {} : { watermark }),
     ...(overdue ? { overdue } : {}),
   })
   return {
     output: context.output,
+    records,
+    nextOffset,
     watermark,
     expiryPending: expiry?.more ?? false,
     heldChanged: waiting.length > 0 || context.joined.length > 0,
     overdue,
   }
+}
+
+/** Answers how many were done. */
+function processAll(inputs: readonly Input[], line: BoundLine<Arrival>, context: BatchContext): number {
+  const { output, time } = context
+  for (const [index, input] of inputs.entries()) {
+    if (isFull(context)) return index
+    if (input.kind === 'event') {
+      output.counts.events++
+      line.process(input)
+    } else if (input.kind === 'tick') time.advance(input.ts)
+    else reject(input, output)
+  }
+  return inputs.length
 }
 
 /** The furthest that event time can get in this batch: a bound on which held events may be released. */
@@ -112,11 +141,11 @@ function reachableTime(batch: BatchInput, inputs: readonly Input[]): EventTime {
 
 async function waitingTurns(
   state: StagedState,
-  { heldSince, heldBound }: BatchInput,
+  { heldSince, limits }: BatchInput,
   horizon: number,
 ): Promise<{ readonly waiting: Turn[]; readonly next: string | undefined }> {
   if (heldSince === undefined || heldSince >= horizon) return { waiting: [], next: undefined }
-  const { found, next } = await state.heldBefore(horizon, heldBound)
+  const { found, next } = await state.heldBefore(horizon, limits.held)
   return { waiting: found.map(({ key, value }) => heldTurn(key, value)), next }
 }
 

@@ -35,6 +35,8 @@ export interface TaskOptions {
   readonly deleteRetentionMs: number
   /** Default: BATCH_LIMITS. */
   readonly limits?: BatchLimits
+  /** Decoded values kept from one batch to the next; default: what one partition may have at most. */
+  readonly cachedValuesMax?: number
   readonly cancelled: () => boolean
 }
 
@@ -91,7 +93,11 @@ export class PartitionTask {
     this.#watermark = recovered.meta?.watermark
     this.#overdue = recovered.meta?.overdue === true
     this.#stamped = recovered.stamp
-    this.#state = new StagedState(store.kv, { dedupeWindowMs: options.dedupeWindowMs })
+    const { dedupeWindowMs, cachedValuesMax } = options
+    this.#state = new StagedState(store.kv, {
+      dedupeWindowMs,
+      ...(cachedValuesMax === undefined ? {} : { cachedValuesMax }),
+    })
   }
 
   /** Fences whoever had the partition, recovers its state, and stands ready at its committed offset. */
@@ -169,7 +175,7 @@ export class PartitionTask {
     try {
       const report = await this.#processRecords(records, nextOffset)
       this.#status = 'open'
-      return { ...report, records: records.length, oldestIngestTs: records[0]?.timestamp }
+      return { ...report, oldestIngestTs: records[0]?.timestamp }
     } catch (error) {
       this.#status = 'failed'
       throw error
@@ -190,20 +196,21 @@ export class PartitionTask {
 
   async #processRecords(
     records: RecordBatch['records'],
-    nextOffset: number,
-  ): Promise<Omit<BatchReport, 'records' | 'oldestIngestTs'>> {
+    endOffset: number,
+  ): Promise<Omit<BatchReport, 'oldestIngestTs'>> {
     const { clock, application, topics, partition, changelog, outputPartitions } = this.#options
     const startedMs = clock.monotonic()
     const result = await runBatch(this.#options.topology, this.#state, {
       records,
-      nextOffset,
+      nextOffset: endOffset,
       rules: this.#options.rules(),
       reorderWindowMs: this.#options.reorderWindowMs,
       watermark: this.#watermark,
       heldSince: this.#heldSince,
       expireSeen: this.#watermark !== undefined && hourOf(this.#watermark) > this.#expiredHour,
-      heldBound: (this.#options.limits ?? BATCH_LIMITS).held,
+      limits: this.#options.limits ?? BATCH_LIMITS,
     })
+    const { nextOffset } = result
     const changes = this.#state.changes(nextOffset)
     const destination = { topics, partitions: outputPartitions, changelog, partition }
     await this.#keepStampYoung()
@@ -217,15 +224,15 @@ export class PartitionTask {
     assert(end !== undefined, 'a commit tells where the changelog ends')
     this.#changelogOffset = end.nextOffset
     await this.#write(changes, this.#state.indexOps(), result.overdue ? NO_INPUT_OFFSET : nextOffset)
-    await this.#advance(result, nextOffset)
-    return { output: result.output, batchMs: clock.monotonic() - startedMs, commitMs }
+    await this.#advance(result)
+    return { output: result.output, records: result.records, batchMs: clock.monotonic() - startedMs, commitMs }
   }
 
   /** The batch is in the log and in the store: now it is what this task goes on from. */
-  async #advance(result: BatchResult, nextOffset: number): Promise<void> {
+  async #advance(result: BatchResult): Promise<void> {
     this.#state.settled()
     if (!result.expiryPending && this.#watermark !== undefined) this.#expiredHour = hourOf(this.#watermark)
-    this.#position = nextOffset
+    this.#position = result.nextOffset
     this.#watermark = result.watermark
     this.#overdue = result.overdue
     if (result.heldChanged) await this.#readHeldSince()

@@ -7,6 +7,7 @@ import type { Logger } from '../core/ports/logger.ts'
 import type { Metrics } from '../core/ports/metrics.ts'
 import type { OrderedKv } from '../core/ports/ordered-kv.ts'
 import { changelogTopic, type Topics } from '../core/topics.ts'
+import { cachedValuesFor } from '../state/staged-state.ts'
 import type { Normalized } from '../operators/normalize.ts'
 import type { BatchCounts } from '../operators/operator.ts'
 import type { BatchLimits } from './batch.ts'
@@ -197,6 +198,7 @@ export class Worker {
       reorderWindowMs,
       dedupeWindowMs,
       deleteRetentionMs: info?.deleteRetentionMs ?? DELETE_RETENTION_MS_DEFAULT,
+      cachedValuesMax: cachedValuesFor(info?.partitions ?? 1),
       ...(limits === undefined ? {} : { limits }),
     }
   }

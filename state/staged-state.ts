@@ -49,8 +49,15 @@ interface Entry {
   dirty: boolean
 }
 
-/** Decoded values kept for each partition, in each of two generations. */
+/** Decoded values kept in each of two generations: for one partition, and for all of a worker's together. */
 const CACHED_VALUES_MAX = 4_000
+const CACHED_VALUES_MAX_IN_ALL = 16_000
+
+/** The share of one partition, where a worker may be given as many. */
+export function cachedValuesFor(partitions: number): number {
+  return Math.min(CACHED_VALUES_MAX, Math.ceil(CACHED_VALUES_MAX_IN_ALL / partitions))
+}
+
 /** How many expired chunks of ids one batch drops at most; one batch adds one or two, so this keeps up. */
 const CHUNKS_DROPPED_MAX = 8
 

@@ -24,7 +24,7 @@ const STORE_RETENTION_MS = 15_000
 const FAILED_RETRY_MS = 3_000
 const BATCH_BYTES = 2_000
 /** So small that one fetched batch is often several transactions, and held events wait for more than one of them. */
-const LIMITS = { records: 4, held: { events: 2, bytes: 600 } }
+const LIMITS = { records: 4, held: { events: 2, bytes: 600 }, outputs: 5 }
 
 /** What a process may end with when its surroundings fail: whoever runs it starts it again. */
 const FORGIVEN: ReadonlySet<ErrorCode> = new Set([

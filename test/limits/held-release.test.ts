@@ -3,7 +3,6 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type BatchLimits, BATCH_LIMITS } from '../../pipeline/batch.ts'
 import { decodeStamp, NO_INPUT_OFFSET } from '../../state/stamp.ts'
 import { META, STAMP_KEY, TASK_META_KEY } from '../../state/stores.ts'
-import type { HeldBound } from '../../state/staged-state.ts'
 import { Disk } from '../support/disk.ts'
 import { eventLine, TestEngine, testRule } from '../support/engine.ts'
 import { RULE_FILES } from '../support/generated-bets.ts'
@@ -15,8 +14,8 @@ const END = T0 + 3_600_000
 const BOUND = BATCH_LIMITS.held
 const login = (n: number): string => eventLine({ id: `e${String(n).padStart(5, '0')}`, ts: T0 + n })
 
-async function engineHolding(events: number, bound?: HeldBound): Promise<TestEngine> {
-  const engine = new TestEngine([testRule({ ruleId: 'r', ordering: 'strict' })], bound)
+async function engineHolding(events: number, limits?: Partial<BatchLimits>): Promise<TestEngine> {
+  const engine = new TestEngine([testRule({ ruleId: 'r', ordering: 'strict' })], limits)
   await engine.feed(Array.from({ length: events }, (_, n) => ({ value: login(n) })))
   return engine
 }
@@ -47,7 +46,7 @@ describe('held events that have their turn at once', () => {
     const released = [(await engine.feed([{ value: '', tick: END }])).scores.length]
     while (engine.overdue) released.push((await engine.feed([])).scores.length)
     expect(released).toEqual([3, 2])
-    const small = await engineHolding(3, { events: 10, bytes: 1 })
+    const small = await engineHolding(3, { held: { events: 10, bytes: 1 } })
     await small.feed([{ value: '', tick: END }])
     expect(small.output.scores).toHaveLength(1)
   })
@@ -55,7 +54,10 @@ describe('held events that have their turn at once', () => {
   test('come in the same order whatever a batch takes, and whether or not input comes in between', async () => {
     const rules = [testRule({ ruleId: 's', ordering: 'strict' }), testRule({ ruleId: 'a', ordering: 'any' })]
     const steps = fc.array(fc.tuple(fc.nat(60), fc.nat(90), fc.nat(2)), { maxLength: 50 })
-    const bounds = fc.record({ events: fc.integer({ min: 1, max: 4 }), bytes: fc.integer({ min: 1, max: 900 }) })
+    const bounds = fc.record({
+      held: fc.record({ events: fc.integer({ min: 1, max: 4 }), bytes: fc.integer({ min: 1, max: 900 }) }),
+      outputs: fc.integer({ min: 1, max: 6 }),
+    })
     await fc.assert(
       fc.asyncProperty(steps, bounds, fc.array(fc.nat(7), { maxLength: 20 }), async (events, bound, cuts) => {
         const lines = events.map(([id, ahead, user], index) => ({
@@ -83,8 +85,44 @@ describe('held events that have their turn at once', () => {
   })
 })
 
+describe('what events bring forth', () => {
+  const LIMIT = 6
+  /** Two scores an event. */
+  const twice = (ordering: 'any' | 'strict') => ['a', 'b'].map((ruleId) => testRule({ ruleId, ordering }))
+
+  test.each([
+    [3, [6]],
+    [4, [6, 2]],
+    [7, [6, 6, 2]],
+  ])('%i events at once: transactions of %j outputs', async (events, sizes) => {
+    const engine = new TestEngine(twice('any'), { outputs: LIMIT })
+    const lines = Array.from({ length: events }, (_, n) => ({ value: login(n) }))
+    const scores: number[] = []
+    engine.onBatch = ({ output }) => void scores.push(output.scores.length)
+    await engine.feed(lines)
+    expect(scores).toEqual(sizes)
+    expect(engine.output.counts).toMatchObject({ events, unique: events })
+  })
+
+  test('held events wait in the same way, and dead letters count', async () => {
+    const engine = new TestEngine(twice('strict'), { outputs: LIMIT })
+    await engine.feed([0, 1, 2, 3].map((n) => ({ value: login(n) })))
+    await engine.feed([{ value: '{' }, { value: '{' }, { value: '', tick: END }])
+    // Two letters leave room for two events, of two scores each.
+    expect([engine.output.dlq.length, engine.output.scores.length, engine.overdue]).toEqual([2, 4, true])
+    await engine.feed([])
+    expect([engine.output.scores.length, engine.overdue]).toEqual([8, false])
+  })
+
+  test('those of one event are never parted, however many they are', async () => {
+    const engine = new TestEngine(twice('any'), { outputs: 1 })
+    await engine.feed([{ value: login(0) }, { value: login(1) }])
+    expect(engine.output.scores).toHaveLength(4)
+  })
+})
+
 describe('a worker that releases held events in several transactions', () => {
-  const LIMITS: BatchLimits = { records: 1_000, held: { events: 10, bytes: 1 << 20 } }
+  const LIMITS: BatchLimits = { records: 1_000, held: { events: 10, bytes: 1 << 20 }, outputs: 1_000 }
   const STRICT = strictly(RULE_FILES)
   const COUNT = 35
   let lab: Lab | undefined

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryFigures } from '../../cli/bench/memory.ts'
 import { memoryFindings, memoryReport } from '../../cli/bench/memory-report.ts'
 import { storeBudget } from '../../cli/worker-process.ts'
+import { cachedValuesFor } from '../../state/staged-state.ts'
 import { runCli } from '../cli/process.ts'
 import { kafkaForTests, startKafka, type TestKafka } from '../support/kafka.ts'
 
@@ -12,16 +13,25 @@ const MIB = 2 ** 20
 
 describe('the memory of the stores', () => {
   test.each([
-    [1, 16],
-    [4, 16],
-    [5, 12.8],
-    [64, 1],
-    [65, 1],
+    [1, 8],
+    [4, 8],
+    [5, 6.4],
+    [32, 1],
+    [33, 1],
     [1_000, 1],
   ])('of a topic with %i partitions: %d MiB each', (partitions, mib) => {
     const bytes = Math.floor(mib * MIB)
     expect(storeBudget(partitions)).toEqual({ cacheBytes: bytes, writeBufferBytes: bytes })
   })
+})
+
+test.each([
+  [1, 4_000],
+  [4, 4_000],
+  [5, 3_200],
+  [16_000, 1],
+])('decoded values kept for each of %i partitions: %i', (partitions, values) => {
+  expect(cachedValuesFor(partitions)).toBe(values)
 })
 
 describe('bench memory', () => {

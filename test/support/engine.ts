@@ -4,13 +4,13 @@ import { loadSchemas } from '../../connectors/files/schemas.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
 import { createNormalizer } from '../../operators/normalize.ts'
 import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
-import { BATCH_LIMITS, runBatch } from '../../pipeline/batch.ts'
+import { BATCH_LIMITS, type BatchLimits, type BatchResult, runBatch } from '../../pipeline/batch.ts'
 import { createTopology, type Topology } from '../../pipeline/topology.ts'
 import type { CompiledRule, RuleSet } from '../../rules/compiled.ts'
 import { memoryKv } from '../../state/memory-kv.ts'
 import { PartitionStore } from '../../state/partition-store.ts'
 import { STORE_FORMAT } from '../../state/stamp.ts'
-import { type HeldBound, StagedState } from '../../state/staged-state.ts'
+import { StagedState } from '../../state/staged-state.ts'
 import { parseHeldKey } from '../../state/stores.ts'
 
 export const normalize = createNormalizer(parseSchemas(await loadSchemas()))
@@ -55,13 +55,15 @@ export class TestEngine {
   #state = new StagedState(this.kv)
   #offset = 0
   #watermark: number | undefined
-  readonly #heldBound: HeldBound
+  readonly #limits: Omit<BatchLimits, 'records'>
   /** Held events whose turn has come wait for the next batch. */
   overdue = false
+  /** Told of each batch. */
+  onBatch: (result: BatchResult) => void = () => undefined
 
-  constructor(rules: readonly CompiledRule[] | RuleSet, heldBound: HeldBound = BATCH_LIMITS.held) {
+  constructor(rules: readonly CompiledRule[] | RuleSet, limits: Partial<BatchLimits> = {}) {
     this.#rules = 'versions' in rules ? rules : testRules(rules)
-    this.#heldBound = heldBound
+    this.#limits = { ...BATCH_LIMITS, ...limits }
   }
 
   /** Forgets everything that is not in the store, as a restart does. */
@@ -79,17 +81,16 @@ export class TestEngine {
       value: Buffer.from(value),
       ...(tick === undefined ? {} : { headers: { 'onceward-tick': Buffer.from(String(tick)) } }),
     }))
-    const nextOffset = this.#offset + lines.length
     const first = await this.#state.firstHeld()
     const result = await runBatch(this.#topology, this.#state, {
       records,
-      nextOffset,
+      nextOffset: this.#offset + lines.length,
       rules: this.#rules,
       reorderWindowMs: 60_000,
       watermark: this.#watermark,
       heldSince: first === undefined ? undefined : parseHeldKey(first).ts,
       expireSeen: true,
-      heldBound: this.#heldBound,
+      limits: this.#limits,
     })
     const stamp = {
       format: STORE_FORMAT,
@@ -99,9 +100,10 @@ export class TestEngine {
       changelogOffset: 0,
       writtenAt: 0,
     }
-    await new PartitionStore(this.kv).write(this.#state.changes(nextOffset), this.#state.indexOps(), stamp)
+    await new PartitionStore(this.kv).write(this.#state.changes(result.nextOffset), this.#state.indexOps(), stamp)
     this.#state.settled()
-    this.#offset = nextOffset
+    this.onBatch(result)
+    this.#offset = result.nextOffset
     this.#watermark = result.watermark
     this.overdue = result.overdue
     this.output.scores.push(...result.output.scores)
@@ -109,6 +111,7 @@ export class TestEngine {
     this.output.dlq.push(...result.output.dlq)
     const counts = this.output.counts
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += result.output.counts[name]
+    if (result.records < lines.length) await this.feed(lines.slice(result.records))
     return result.output
   }
 
