@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock as clock } from '../../core/clock.ts'
-import { cpuWaitMs } from './cpu-wait.ts'
+import { CpuWatch } from './cpu-wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 /** How long a process may take to begin, ms: a machine that is busy with other things starts slowly. */
@@ -10,7 +10,6 @@ const BEGIN_MS_MAX = 120_000
 const LOOK_EVERY_MS = 50
 /** Of a log, in an error, characters. */
 const SHOWN_MAX = 2_000
-const CPU_LOOK_EVERY_MS = 20
 /** A frozen process answers nobody. */
 const READY_MS_MAX = 2_000
 
@@ -133,7 +132,7 @@ export class Service {
     await this.#until(() => this.#port() !== undefined, BEGIN_MS_MAX)
     this.#expected = true
     const startedMs = clock.monotonic()
-    const watch = new CpuWatch(this.#child?.pid)
+    const watch = this.#child?.pid === undefined ? undefined : new CpuWatch(this.#child.pid)
     this.#child?.kill('SIGTERM')
     const over = new AbortController()
     const late = clock.sleep(msMax, over.signal).then(() => over.signal.aborted || this.#child?.kill('SIGKILL'))
@@ -141,7 +140,7 @@ export class Service {
     over.abort()
     await late
     const ms = clock.monotonic() - startedMs
-    return { ...end, ms, ownMs: Math.max(0, ms - watch.stop()) }
+    return { ...end, ms, ownMs: Math.max(0, ms - (watch?.stop() ?? 0)) }
   }
 
   /** What /readyz says: true where it runs and has all that it works with. */
@@ -184,33 +183,5 @@ export class Service {
   /** Where it serves its health, which it does from the moment on that it has begun: signals are handled, Kafka is there. */
   #port(): string | undefined {
     return /"port":(\d+),"msg":"serving/.exec(this.#said())?.[1]
-  }
-}
-
-/** Adds up how long a process waits for a CPU, and this one that watches it. */
-class CpuWatch {
-  readonly #pid: number | undefined
-  readonly #over = new AbortController()
-  readonly #fromMs: number
-  readonly #watcherFromMs = cpuWaitMs(process.pid)
-  #lastMs: number
-
-  constructor(pid: number | undefined) {
-    this.#pid = pid
-    this.#fromMs = pid === undefined ? 0 : cpuWaitMs(pid)
-    this.#lastMs = this.#fromMs
-    void this.#run()
-  }
-
-  stop(): number {
-    this.#over.abort()
-    return this.#lastMs - this.#fromMs + cpuWaitMs(process.pid) - this.#watcherFromMs
-  }
-
-  async #run(): Promise<void> {
-    while (this.#pid !== undefined && !this.#over.signal.aborted) {
-      this.#lastMs = Math.max(this.#lastMs, cpuWaitMs(this.#pid))
-      await clock.sleep(CPU_LOOK_EVERY_MS, this.#over.signal)
-    }
   }
 }
