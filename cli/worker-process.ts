@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Log } from '../core/ports/log.ts'
+import type { Log, MemberMemory } from '../core/ports/log.ts'
 import type { Topics } from '../core/topics.ts'
 import { publishRules } from '../pipeline/publish-rules.ts'
 import { Worker } from '../pipeline/worker.ts'
@@ -9,7 +9,15 @@ import { openRocksDb, type RocksDbOptions } from '../state/rocksdb.ts'
 import type { Context } from './command.ts'
 import { loadRulesFrom, problemsError } from './load-rules.ts'
 import { topicSpecs } from './log-tools/topics.ts'
-import { closing, loadNormalizer, type ObservationSettings, openObservation, runService } from './runtime.ts'
+import { openMemberMemory } from './member-memory.ts'
+import {
+  closing,
+  loadNormalizer,
+  type Observation,
+  type ObservationSettings,
+  openObservation,
+  runService,
+} from './runtime.ts'
 
 export interface WorkerSettings extends ObservationSettings {
   readonly application: string
@@ -28,42 +36,60 @@ export interface WorkerSettings extends ObservationSettings {
 /** The worker as a process: rules published, state on disk, metrics and health, until the context's signal aborts. */
 export async function runWorker(log: Log, context: Context<WorkerSettings>, topics: Topics): Promise<void> {
   const { settings, signal, clock, logger } = context
-  const { application } = settings
-  await createControlTopic(log, topics)
-  if (settings.rules !== undefined) await publish(log, context, topics.control)
-  const observation = await openObservation('worker', context)
-  await closing(observation, async () => {
-    const budget = storeBudget((await log.topic(topics.events))?.partitions ?? 1)
-    const worker = new Worker({
-      log,
-      clock,
-      logger: logger.child({ application }),
-      metrics: observation.metrics,
-      application,
-      topics,
-      normalize: await loadNormalizer(settings.schemas),
-      openStore: (partition) =>
-        openRocksDb(storeFolder(settings.state, application, partition), {
-          ...budget,
-          setAside: (moved) =>
-            logger.error({ partition, ...moved }, 'the state on disk was corrupt; it was moved aside and is rebuilt'),
-        }),
-      storedPartitions: () => storedPartitions(settings.state, application),
-      removeStore: (partition) => rm(storeFolder(settings.state, application, partition), { recursive: true }),
-      storeRetentionMs: settings.storeRetention,
-      standby: settings.standby,
-      reorderWindowMs: settings.reorderWindow,
-      dedupeWindowMs: settings.dedupeWindow,
-      tickAfterMs: settings.tickAfter,
-      sessionTimeoutMs: settings.sessionTimeout,
-      batchBytesMax: settings.batchBytes,
-    })
-    observation.metrics.beforePage(() => {
-      if (Number.isFinite(worker.rulesAgeMs)) observation.metrics.rulesAgeSeconds.set(worker.rulesAgeMs / 1000, {})
-    })
-    await observation.serve(() => worker.health())
-    await runService(worker, signal)
+  const folder = join(settings.state, settings.application)
+  const memory = await openMemberMemory({ folder, clock, logger, signal })
+  await closing(memory, async () => {
+    await createControlTopic(log, topics)
+    if (settings.rules !== undefined) await publish(log, context, topics.control)
+    const observation = await openObservation('worker', context)
+    await closing(observation, () => work(log, context, { topics, observation, memory }))
   })
+}
+
+interface Surroundings {
+  readonly topics: Topics
+  readonly observation: Observation
+  readonly memory: MemberMemory
+}
+
+async function work(
+  log: Log,
+  context: Context<WorkerSettings>,
+  { topics, observation, memory }: Surroundings,
+): Promise<void> {
+  const { settings, signal, clock, logger } = context
+  const { application } = settings
+  const budget = storeBudget((await log.topic(topics.events))?.partitions ?? 1)
+  const worker = new Worker({
+    log,
+    clock,
+    logger: logger.child({ application }),
+    metrics: observation.metrics,
+    application,
+    topics,
+    normalize: await loadNormalizer(settings.schemas),
+    openStore: (partition) =>
+      openRocksDb(storeFolder(settings.state, application, partition), {
+        ...budget,
+        setAside: (moved) =>
+          logger.error({ partition, ...moved }, 'the state on disk was corrupt; it was moved aside and is rebuilt'),
+      }),
+    storedPartitions: () => storedPartitions(settings.state, application),
+    removeStore: (partition) => rm(storeFolder(settings.state, application, partition), { recursive: true }),
+    storeRetentionMs: settings.storeRetention,
+    standby: settings.standby,
+    reorderWindowMs: settings.reorderWindow,
+    dedupeWindowMs: settings.dedupeWindow,
+    tickAfterMs: settings.tickAfter,
+    sessionTimeoutMs: settings.sessionTimeout,
+    memory,
+    batchBytesMax: settings.batchBytes,
+  })
+  observation.metrics.beforePage(() => {
+    if (Number.isFinite(worker.rulesAgeMs)) observation.metrics.rulesAgeSeconds.set(worker.rulesAgeMs / 1000, {})
+  })
+  await observation.serve(() => worker.health())
+  await runService(worker, signal)
 }
 
 /** Block cache of all stores of a worker together, and the same again for memtables, of which RocksDB fills up to two. */

@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { HOUR_MS } from '../core/durations.ts'
 import { messageOf, OncewardError } from '../core/errors.ts'
 import type { HealthReport } from '../core/ports/health.ts'
-import type { GroupConsumer, GroupHandler, Log, TopicPartition } from '../core/ports/log.ts'
+import type { GroupConsumer, GroupHandler, Log, MemberMemory, TopicPartition } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
 import type { Metrics } from '../core/ports/metrics.ts'
 import type { OrderedKv } from '../core/ports/ordered-kv.ts'
@@ -46,6 +46,8 @@ export interface WorkerOptions {
   /** How long a partition with held events may be silent before a tick moves its time, ms of wall clock. */
   readonly tickAfterMs: number
   readonly sessionTimeoutMs?: number
+  /** So that a worker that was killed gets its partitions back at once when it is started again. */
+  readonly memory?: MemberMemory
   /** How long a failed partition waits before it is tried again, ms; default 30,000. */
   readonly failedRetryMs?: number
   /** How old the rules may be when a batch begins, ms; default RULES_AGE_MS_MAX. */
@@ -104,7 +106,7 @@ export class Worker {
 
   /** Works until `stop`; rejects with an OncewardError where it cannot go on. */
   async run(): Promise<void> {
-    const { log, topics, application, sessionTimeoutMs, batchBytesMax, standby } = this.#options
+    const { log, topics, application, sessionTimeoutMs, batchBytesMax, standby, memory } = this.#options
     const { signal } = this.#stopping
     try {
       await prepareWorkerTopics(this.#options)
@@ -120,6 +122,7 @@ export class Worker {
         holdsState: () => this.#held().map((held) => ({ topic: topics.events, ...held })),
         ...(standby === undefined ? {} : { standbyCopies: standby }),
         ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+        ...(memory === undefined ? {} : { memory }),
         ...(batchBytesMax === undefined ? {} : { batchBytesMax }),
       })
       const ticker = runTicker({ ...this.#options, slots: () => this.#slots.values(), signal })

@@ -129,6 +129,14 @@ export interface GroupConsumer {
   commit(offsets: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>
 }
 
+/** What a member keeps from one life to the next. */
+export interface MemberMemory {
+  /** The member id of its last life, which is certainly over; undefined where nothing is known of one. */
+  readonly former: string | undefined
+  /** Told each member id that the group gives, before the first partition comes with it. Throws nothing. */
+  remember(memberId: string): void
+}
+
 export interface GroupConsumerOptions {
   readonly group: string
   readonly topics: readonly string[]
@@ -144,6 +152,11 @@ export interface GroupConsumerOptions {
    * greatest number that any member asks for counts. 0 to 10, default 0: this member keeps none.
    */
   readonly standbyCopies?: number
+  /**
+   * Where a former life was cut off its place in the group is given up before this one joins, so that its partitions need
+   * not wait for its session to expire. A place that the group does not know, or no longer, is nobody's.
+   */
+  readonly memory?: MemberMemory
   /** Most bytes of one partition in one fetch. Default 1 MiB. */
   readonly batchBytesMax?: number
 }

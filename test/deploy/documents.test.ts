@@ -107,6 +107,8 @@ describe('docs/OPERATIONS.md', () => {
       'pipeline/ticker.ts',
       'pipeline/rule-feed.ts',
       'cli/worker-process.ts',
+      'cli/member-memory.ts',
+      'connectors/log/kafka/membership.ts',
     ].map(textOf)
     const section = textOf('docs/OPERATIONS.md').split("## Lines in a worker's log")[1]?.split('\n## ')[0] ?? ''
     const lines = [...section.matchAll(/^\| `([^`]+)` \| (info|warn|error) \|/gm)].map(([, line = '']) => line)

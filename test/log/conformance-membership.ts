@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import type { OutRecord } from '../../core/ports/log.ts'
+import type { MemberMemory, OutRecord } from '../../core/ports/log.ts'
 import { expectCode, Member, newTopic, out, outs, sendAll, unique, waitFor, type Subject } from './harness.ts'
 
 /** Members that come, go, and fall silent: no record is lost, none is handled by two. */
 export function membershipConformance(subject: Subject): void {
   sharing(subject)
+  describe('memory', () => {
+    remembering(subject)
+  })
   describe.skipIf(!subject.features.sessionTimeoutMs)('session', () => {
     sessions(subject)
   })
@@ -93,6 +96,64 @@ function sharing({ log, features }: Subject): void {
     await waitFor(() => expect([...first.texts, ...second.texts].sort()).toEqual(['a0', 'b0', 'c0', 'd0']), features)
     await first.stop()
     await second.stop()
+  })
+}
+
+class Memory implements MemberMemory {
+  readonly former: string | undefined
+  readonly ids: string[] = []
+
+  constructor(former?: string) {
+    this.former = former
+  }
+
+  remember(memberId: string): void {
+    this.ids.push(memberId)
+  }
+}
+
+function remembering({ log, features }: Subject): void {
+  test('a member is told its id before a partition comes with it', async () => {
+    const memory = new Memory()
+    const known: number[] = []
+    const member = new Member(log(), unique('g'), await newTopic(log()), {
+      memory,
+      rebalanced: async () => void known.push(memory.ids.length),
+    }).start()
+    await member.joined(features)
+    expect(memory.ids).toEqual([expect.stringMatching(/^[\x21-\x7e]{1,255}$/)])
+    await member.stop()
+    expect(known).toEqual([1, 1])
+  })
+
+  test('the place of a former life is given up: whoever still has it is out, as after its session', async () => {
+    const topic = await newTopic(log(), { partitions: 2 })
+    const group = unique('g')
+    const [memory, untouched] = [new Memory(), new Memory()]
+    const former = new Member(log(), group, topic, { memory }).start()
+    await former.joined(features, 2)
+    const other = new Member(log(), group, topic, { memory: untouched }).start()
+    await waitFor(() => expect([former.owned.size, other.owned.size]).toEqual([1, 1]), features)
+    const back = new Member(log(), group, topic, { memory: new Memory(memory.ids.at(-1)) }).start()
+    // It joins again, under another id.
+    await waitFor(() => expect(memory.ids).toHaveLength(2), features)
+    await waitFor(() => expect(former.owned.size + other.owned.size + back.owned.size).toBe(2), features)
+    expect(await log().members(group)).toBe(3)
+    expect(untouched.ids).toHaveLength(1)
+    for (const member of [former, other, back]) await member.stop()
+  })
+
+  test.each(['nobody-knows-it', undefined])('a former life that is not known (%s) does no harm', async (id) => {
+    const topic = await newTopic(log(), { partitions: 2 })
+    const group = unique('g')
+    const memory = new Memory()
+    const other = new Member(log(), group, topic, { memory }).start()
+    await other.joined(features, 2)
+    const back = new Member(log(), group, topic, { memory: new Memory(id) }).start()
+    await waitFor(() => expect([other.owned.size, back.owned.size]).toEqual([1, 1]), features)
+    expect(memory.ids).toHaveLength(1)
+    await back.stop()
+    await other.stop()
   })
 }
 

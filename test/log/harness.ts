@@ -7,6 +7,7 @@ import type {
   GroupHandler,
   Log,
   LogRecord,
+  MemberMemory,
   OutRecord,
   RecordBatch,
   TopicPartition,
@@ -131,6 +132,7 @@ export function waitFor(condition: () => void, features: LogFeatures): Promise<v
 
 export interface MemberOptions {
   readonly sessionTimeoutMs?: number
+  readonly memory?: MemberMemory
   startOffset?(partition: TopicPartition): number | undefined
   /** Runs in place of the default, which remembers the records, commits the position and answers it. */
   batch?(batch: RecordBatch, control: GroupControl, member: Member): Promise<number>
@@ -154,8 +156,13 @@ export class Member implements GroupHandler {
 
   constructor(log: Log, group: string, topic: string, options: MemberOptions = {}) {
     this.#options = options
-    const { sessionTimeoutMs } = options
-    this.consumer = log.consumer({ group, topics: [topic], ...(sessionTimeoutMs ? { sessionTimeoutMs } : {}) })
+    const { sessionTimeoutMs, memory } = options
+    this.consumer = log.consumer({
+      group,
+      topics: [topic],
+      ...(sessionTimeoutMs ? { sessionTimeoutMs } : {}),
+      ...(memory ? { memory } : {}),
+    })
   }
 
   /** Starts and answers a promise of how `run` ends; keeps it from counting as unhandled. */

@@ -1,6 +1,6 @@
 import { assert } from '../../../core/assert.ts'
 import { OncewardError } from '../../../core/errors.ts'
-import type { GroupConsumer, GroupHandler, TopicPartition } from '../../../core/ports/log.ts'
+import type { GroupConsumer, GroupHandler, MemberMemory, TopicPartition } from '../../../core/ports/log.ts'
 import type { Group, Joining, Seat } from './group.ts'
 import type { Journal } from './journal.ts'
 import { type MemberContext, MemberSession, type MemberSettings } from './member-session.ts'
@@ -10,6 +10,7 @@ import { checkPositions } from './transactions.ts'
 export class EmbeddedConsumer implements GroupConsumer {
   readonly #group: Group
   readonly #joining: Joining
+  readonly #memory: MemberMemory | undefined
   readonly #journal: Journal
   readonly #settings: MemberSettings
   readonly #context: MemberContext
@@ -21,12 +22,14 @@ export class EmbeddedConsumer implements GroupConsumer {
   constructor(options: {
     group: Group
     joining: Joining
+    memory: MemberMemory | undefined
     journal: Journal
     settings: MemberSettings
     context: MemberContext
   }) {
     this.#group = options.group
     this.#joining = options.joining
+    this.#memory = options.memory
     this.#journal = options.journal
     this.#settings = options.settings
     this.#context = options.context
@@ -56,9 +59,12 @@ export class EmbeddedConsumer implements GroupConsumer {
 
   async #run(handler: GroupHandler): Promise<void> {
     for (const topic of this.#joining.topics) this.#context.state.partition({ topic, partition: 0 })
+    const former = this.#memory?.former
+    if (former !== undefined) this.#group.leaveAs(former)
     while (!this.#stopped) {
       if (this.#context.closing.aborted) throw new OncewardError('ONCEWARD_E_LOG_CLOSED', 'the embedded log is closed')
       this.#seat = this.#group.join(this.#joining)
+      this.#memory?.remember(this.#seat.id)
       const member = { handler, settings: this.#settings, context: this.#context }
       this.#session = new MemberSession(this.#group, this.#seat, member)
       if ((await this.#session.run()) === 'stopped') return

@@ -1,3 +1,4 @@
+import type { Clock } from '../../../core/clock.ts'
 import type { HeldState } from '../../../core/ports/log.ts'
 import type { Logger } from '../../../core/ports/logger.ts'
 import { assignStandbys } from '../standbys.ts'
@@ -43,14 +44,16 @@ export class Group {
   readonly #seats = new Map<string, Seat>()
   readonly #owners = new Map<Partition, Seat>()
   #target = new Map<Partition, string>()
+  readonly #openedAt: string
   #joined = 0
   /** Counts changes of membership. */
   generation = 0
 
-  constructor(name: string, state: LogState, logger: Logger) {
+  constructor(name: string, state: LogState, { logger, clock }: { readonly logger: Logger; readonly clock: Clock }) {
     this.name = name
     this.#state = state
     this.#logger = logger
+    this.#openedAt = clock.now().toString(36)
   }
 
   /** Seated members. */
@@ -61,7 +64,8 @@ export class Group {
   join({ topics, copies, stored }: Joining): Seat {
     this.#joined += 1
     const seat: Seat = {
-      id: `${this.name}-${this.#joined}`,
+      // A former opening of the log gave its own, and whoever remembers one must not hit another's seat.
+      id: `${this.name}-${this.#joined}-${this.#openedAt}`,
       topics,
       copies,
       stored,
@@ -84,6 +88,12 @@ export class Group {
     for (const [partition, owner] of this.#owners) if (owner === seat) this.#owners.delete(partition)
     this.#reassign(reason)
     seat.changed.notify()
+  }
+
+  /** Gives up the place of a member that is gone and left it behind; one that nobody has is nobody's. */
+  leaveAs(id: string): void {
+    const seat = this.#seats.get(id)
+    if (seat !== undefined) this.leave(seat, 'a member came back')
   }
 
   /** Takes what is meant for the seat and free. */

@@ -174,7 +174,7 @@ export class EmbeddedLog implements Log {
     const { state, journal, storage, logger } = this.#parts
     const { clock, rebalanceTimeoutMs } = this.#parts.options
     let group = this.#groups.get(options.group)
-    if (!group) this.#groups.set(options.group, (group = new Group(options.group, state, logger)))
+    if (!group) this.#groups.set(options.group, (group = new Group(options.group, state, { logger, clock })))
     return new EmbeddedConsumer({
       group,
       joining: {
@@ -182,6 +182,7 @@ export class EmbeddedLog implements Log {
         copies: Math.min(STANDBY_COPIES_MAX, options.standbyCopies ?? 0),
         stored: () => options.holdsState?.() ?? [],
       },
+      memory: options.memory,
       journal,
       settings: {
         sessionTimeoutMs: options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS,

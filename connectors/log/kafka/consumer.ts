@@ -111,6 +111,7 @@ class Member {
       unavailableMsMax,
       owned: () => [...this.#owned.values()],
       stored: () => options.holdsState?.() ?? [],
+      memory: options.memory,
       copies: Math.min(STANDBY_COPIES_MAX, options.standbyCopies ?? 0),
       alive: () => this.#delivery.silentMs() < sessionTimeoutMs / 2,
       assigned: (assignment) => this.#assigned(assignment),

@@ -2,8 +2,8 @@
  * Membership in a consumer group: join, share out, keep alive, join again. It says what is assigned; handing partitions
  * over is the consumer's. Kafka's classic group protocol with our own cooperative assignment (assignment.ts).
  */
-import { messageOf, OncewardError } from '../../../core/errors.ts'
-import type { HeldState, TopicPartition } from '../../../core/ports/log.ts'
+import { hasCode, messageOf, OncewardError } from '../../../core/errors.ts'
+import type { HeldState, MemberMemory, TopicPartition } from '../../../core/ports/log.ts'
 import {
   assign,
   type Assignment,
@@ -31,6 +31,7 @@ export interface MembershipOptions {
   readonly owned: () => readonly TopicPartition[]
   /** What this member has the state of, for the leader to know. */
   readonly stored: () => readonly HeldState[]
+  readonly memory: MemberMemory | undefined
   /** Copies of each partition's state that this member asks for. */
   readonly copies: number
   /** False while the handler has fallen silent: then no heartbeats go out either, and the group takes over. */
@@ -69,6 +70,7 @@ export class Membership {
 
   /** Runs until `leave`; rejects with what cannot be waited out. */
   async run(): Promise<void> {
+    await this.#leaveFormer()
     while (!this.#stopping.signal.aborted) {
       this.#rejoin = new AbortController()
       const joining = this.#joinAndSync()
@@ -113,6 +115,24 @@ export class Membership {
     }
   }
 
+  /** Gives up the place of a former life. What the broker does not do would keep the join from succeeding, too. */
+  async #leaveFormer(): Promise<void> {
+    const { client, group, memory, unavailableMsMax } = this.#options
+    const memberId = memory?.former
+    if (memberId === undefined) return
+    try {
+      await client.retrying(
+        `leave group ${group} for a former life`,
+        async () => (await client.coordinator(group, GROUP)).leaveGroup({ groupId: group, memberId }),
+        { msMax: unavailableMsMax },
+      )
+      client.logger.info({ group, member: memberId }, 'gave up the place of a former life in the group')
+    } catch (error) {
+      // It has left, or its session has expired.
+      if (!hasCode(error, 'ONCEWARD_E_LOG_FENCED')) throw error
+    }
+  }
+
   async #joinAndSync(): Promise<Assignment> {
     const { client, group, unavailableMsMax } = this.#options
     return client.retrying(
@@ -128,6 +148,7 @@ export class Membership {
             rebalanceTimeout: REBALANCE_MS_MAX,
             groupProtocols: [{ name: PROTOCOL, metadata: encodeSubscription(this.#subscription()) }],
           })
+          if (joined.memberId !== this.#memberId) this.#options.memory?.remember(joined.memberId)
           this.#memberId = joined.memberId
           this.#generation = joined.generationId
           this.#leads = joined.leaderId === joined.memberId
