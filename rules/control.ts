@@ -155,6 +155,9 @@ function atPlace(place: string, message: string): RuleProblem {
   return { code: 'ONCEWARD_E_RULE_WRONG_VALUE', file: place, line: 0, column: 0, message, snippet: '' }
 }
 
+/** Versions of all rules together: every worker has all of them in memory, and none is ever taken back. */
+export const RULE_VERSIONS_MAX = 10_000
+
 export interface PublicationPlan {
   /** In the order in which to write them. */
   readonly publish: readonly ControlRecord[]
@@ -187,7 +190,8 @@ export function planPublication(
     const decision = decide(source, known, { nowMs, defaultFrom: first, publishedBy })
     switch (decision.kind) {
       case 'publish':
-        publish.push(decision.record)
+        if (known.published.size + publish.length >= RULE_VERSIONS_MAX) refused.push(tooMany(source))
+        else publish.push(decision.record)
         knownIds.add(source.rule.ruleId)
         break
       case 'unchanged':
@@ -228,6 +232,18 @@ function decide(source: RuleSource, known: ControlState, { nowMs, defaultFrom, p
     ...(publishedBy === undefined ? {} : { published_by: publishedBy }),
   }
   return { kind: 'publish', record }
+}
+
+function tooMany({ file, rule }: RuleSource): RuleProblem {
+  return {
+    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
+    file,
+    line: 1,
+    column: 1,
+    message: `rule ${rule.ruleId} version ${rule.version} would be one more than the ${RULE_VERSIONS_MAX} versions that may be published`,
+    hint: 'start a new installation (--prefix) with the versions that still matter',
+    snippet: '',
+  }
 }
 
 function changed({ file, rule }: RuleSource, before: ControlRecord): RuleProblem {
