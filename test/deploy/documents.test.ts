@@ -8,6 +8,7 @@ import { ERROR_KINDS } from '../../core/errors.ts'
 import { FOLDERS } from '../repo/source-files.ts'
 import { invocationOf } from './command-line.ts'
 import { commandsIn, linksIn, mentionsIn, oncewardArguments, pathsIn } from './documents.ts'
+import { logLines, readinessReasons } from './log-lines.ts'
 import { isThere, PROJECT, textOf } from './project.ts'
 
 const markdownIn = (folder: string): string[] =>
@@ -100,25 +101,28 @@ describe('docs/OPERATIONS.md', () => {
     expect(untold).toEqual([])
   })
 
-  test('the lines of the log that it explains are written somewhere', () => {
-    const sources = [
-      'pipeline/worker.ts',
-      'pipeline/partition-slot.ts',
-      'pipeline/ticker.ts',
-      'pipeline/rule-feed.ts',
-      'cli/worker-process.ts',
-      'cli/member-memory.ts',
-      'connectors/log/kafka/membership.ts',
-    ].map(textOf)
-    const section = textOf('docs/OPERATIONS.md').split("## Lines in a worker's log")[1]?.split('\n## ')[0] ?? ''
-    const lines = [...section.matchAll(/^\| `([^`]+)` \| (info|warn|error) \|/gm)].map(([, line = '']) => line)
-    expect(lines.length).toBeGreaterThan(8)
-    const begins = lines.map((line) =>
-      line
-        .replace(/(recovered: ).*/, '$1')
-        .replace(/…$/, '')
-        .trim(),
+  const section = (title: string): string =>
+    textOf('docs/OPERATIONS.md').split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? ''
+  /** `…` in either stands for anything. */
+  const matches = (one: string, other: string): boolean => {
+    const pattern = one.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    return new RegExp(`^${pattern.join('.+')}$`).test(other)
+  }
+
+  test('it explains each line that a worker or a sink logs, with its level, and no other', () => {
+    const rows = [...section('Lines in the log').matchAll(/^\| `([^`]+)` \| (info|warn|error) \|/gm)]
+    const told = rows.map(([, message = '', level = '']) => ({ message, level }))
+    const said = logLines()
+    const same = (line: { message: string; level: string }, row: { message: string; level: string }): boolean =>
+      line.level === row.level && matches(line.message, row.message)
+    expect(said.filter((line) => !told.some((row) => same(line, row)))).toEqual([])
+    expect(told.filter((row) => !said.some((line) => same(line, row)))).toEqual([])
+  })
+
+  test('it explains each reason for which /readyz says no, and no other', () => {
+    const told = [...section('Health').matchAll(/^\| (?:worker|sink) \| `([^`]+)` \|/gm)].map(
+      ([, reason = '']) => reason,
     )
-    expect(begins.filter((line) => !sources.some((source) => source.includes(line)))).toEqual([])
+    expect(told.toSorted()).toEqual(readinessReasons().toSorted())
   })
 })
