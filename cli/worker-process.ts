@@ -28,7 +28,7 @@ export interface WorkerSettings extends ObservationSettings {
   readonly dedupeWindow: number
   readonly tickAfter: number
   readonly sessionTimeout: number
-  readonly batchBytes: number
+  readonly batchBytes: number | undefined
   readonly standby: number
   readonly storeRetention: number
 }
@@ -59,7 +59,8 @@ async function work(
 ): Promise<void> {
   const { settings, signal, clock, logger } = context
   const { application } = settings
-  const budget = storeBudget((await log.topic(topics.events))?.partitions ?? 1)
+  const partitions = (await log.topic(topics.events))?.partitions ?? 1
+  const budget = storeBudget(partitions)
   const worker = new Worker({
     log,
     clock,
@@ -83,13 +84,23 @@ async function work(
     tickAfterMs: settings.tickAfter,
     sessionTimeoutMs: settings.sessionTimeout,
     memory,
-    batchBytesMax: settings.batchBytes,
+    batchBytesMax: settings.batchBytes ?? batchBytesFor(partitions),
   })
   observation.metrics.beforePage(() => {
     if (Number.isFinite(worker.rulesAgeMs)) observation.metrics.rulesAgeSeconds.set(worker.rulesAgeMs / 1000, {})
   })
   await observation.serve(() => worker.health())
   await runService(worker, signal)
+}
+
+/** What all partitions together have in work, as it comes from the log; decoded it is several times as much. */
+const BATCHES_BYTES_MAX = 4 << 20
+/** Larger ones gain nothing; below the smallest, a transaction costs more than its events. */
+const BATCH_BYTES = { most: 512 << 10, least: 64 << 10 }
+
+/** The bytes of a batch where no setting names them, and a worker may be given every partition of the topic. */
+export function batchBytesFor(partitions: number): number {
+  return Math.max(BATCH_BYTES.least, Math.min(BATCH_BYTES.most, Math.floor(BATCHES_BYTES_MAX / partitions)))
 }
 
 /** Block cache of all stores of a worker together, and the same again for memtables, of which RocksDB fills up to two. */

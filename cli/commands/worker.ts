@@ -37,10 +37,10 @@ const tickAfter = setting('tick-after', {
 
 const batchBytes = setting('batch-bytes', {
   type: 'integer',
-  default: '524288',
   min: 1_024,
   max: 64 << 20,
-  help: 'most bytes of one partition in one batch; a batch is one transaction',
+  placeholder: 'BYTES',
+  help: 'most bytes of one partition in one batch; a batch is one transaction. Where it is left out, 512 KiB, and less for a topic of more than 8 partitions',
 })
 
 const standby = setting('standby', {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryFigures } from '../../cli/bench/memory.ts'
 import { memoryFindings, memoryReport } from '../../cli/bench/memory-report.ts'
-import { storeBudget } from '../../cli/worker-process.ts'
+import { batchBytesFor, storeBudget } from '../../cli/worker-process.ts'
 import { cachedValuesFor } from '../../state/staged-state.ts'
 import { runCli } from '../cli/process.ts'
 import { kafkaForTests, startKafka, type TestKafka } from '../support/kafka.ts'
@@ -23,6 +23,16 @@ describe('the memory of the stores', () => {
     const bytes = Math.floor(mib * MIB)
     expect(storeBudget(partitions)).toEqual({ cacheBytes: bytes, writeBufferBytes: bytes })
   })
+})
+
+test.each([
+  [1, 512],
+  [8, 512],
+  [16, 256],
+  [64, 64],
+  [65, 64],
+])('a batch of one of %i partitions: %i KiB', (partitions, kib) => {
+  expect(batchBytesFor(partitions)).toBe(kib * 1024)
 })
 
 test.each([
