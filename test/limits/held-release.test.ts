@@ -255,6 +255,19 @@ describe('a worker that releases held events in several transactions', () => {
     expect(heir?.decisions.at(-1)).toMatch(/ready|replay-tail/)
   })
 
+  test('goes on where a transaction ended because of what it had brought forth, in either lane', async () => {
+    const rules = { ...RULE_FILES, ...Object.fromEntries(Object.entries(STRICT).slice(1)) }
+    const here = (lab = await Lab.open({ partitions: 1, rules }))
+    await here.produce(bets)
+    await here.tick(END)
+    const worker = here.start({ limits: { ...LIMITS, outputs: 4 }, batchBytesMax: 1 << 20 })
+    await here.until('all are scored', async () => (await here.results()).scores.length >= 2 * COUNT)
+    await expectReference(here, SHARED_RULES)
+    expect(worker.batches).toBeGreaterThan((2 * COUNT) / 5)
+    await worker.stop()
+    await expectFold(here, worker.disk, 0)
+  })
+
   test('never takes more records of the input into one transaction than the limit, and each of them once', async () => {
     const here = (lab = await Lab.open({ partitions: 1, rules: RULE_FILES }))
     const worker = here.start({ limits: { ...LIMITS, records: COUNT - 1 }, batchBytesMax: 1 << 20 })
