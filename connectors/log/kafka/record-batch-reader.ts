@@ -134,7 +134,6 @@ interface Sink {
 }
 
 function readBatch(bytes: Buffer, start: number, batch: Batch, { source, records }: Sink): void {
-  const { topic, partition, fetchOffset } = source
   const cursor = new Cursor(bytes, start)
   for (let i = 0; i < batch.count; i += 1) {
     const length = cursor.varint()
@@ -142,18 +141,59 @@ function readBatch(bytes: Buffer, start: number, batch: Batch, { source, records
     cursor.at += 1 // attributes, unused by Kafka
     const timestampDelta = cursor.varint()
     const offset = batch.baseOffset + cursor.varint()
-    if (offset >= fetchOffset) {
+    if (offset >= source.fetchOffset) {
       const timestamp = batch.appendTimestamp ?? batch.baseTimestamp + timestampDelta
-      const key = cursor.bytes()
-      const value = cursor.bytes()
-      const headerCount = cursor.varint()
-      records.push(
-        headerCount === 0
-          ? { topic, partition, offset, timestamp, key, value }
-          : { topic, partition, offset, timestamp, key, value, headers: readHeaders(cursor, headerCount) },
-      )
+      records.push(new FetchedRecord(source, offset, timestamp, cursor))
     }
     cursor.at = end
+  }
+}
+
+/**
+ * Key and value are cut out of the response when they are asked for: a batch waits while the one before it is worked on,
+ * and two buffers for each of its records were most of what the garbage collector had to copy meanwhile.
+ */
+class FetchedRecord implements LogRecord {
+  readonly offset: number
+  readonly timestamp: number
+  readonly headers?: Headers
+  readonly #source: Source
+  readonly #bytes: Buffer
+  readonly #keyAt: number
+  readonly #keyLength: number
+  readonly #valueAt: number
+  readonly #valueLength: number
+
+  /** Reads on at `cursor`, where the key begins. */
+  constructor(source: Source, offset: number, timestamp: number, cursor: Cursor) {
+    this.#source = source
+    this.offset = offset
+    this.timestamp = timestamp
+    this.#bytes = cursor.source
+    this.#keyLength = cursor.varint()
+    this.#keyAt = cursor.at
+    if (this.#keyLength > 0) cursor.at += this.#keyLength
+    this.#valueLength = cursor.varint()
+    this.#valueAt = cursor.at
+    if (this.#valueLength > 0) cursor.at += this.#valueLength
+    const headerCount = cursor.varint()
+    if (headerCount > 0) this.headers = readHeaders(cursor, headerCount)
+  }
+
+  get topic(): string {
+    return this.#source.topic
+  }
+
+  get partition(): number {
+    return this.#source.partition
+  }
+
+  get key(): Buffer | null {
+    return this.#keyLength < 0 ? null : this.#bytes.subarray(this.#keyAt, this.#keyAt + this.#keyLength)
+  }
+
+  get value(): Buffer | null {
+    return this.#valueLength < 0 ? null : this.#bytes.subarray(this.#valueAt, this.#valueAt + this.#valueLength)
   }
 }
 
@@ -169,16 +209,16 @@ function readHeaders(cursor: Cursor, count: number): Headers {
 
 class Cursor {
   at: number
-  readonly #bytes: Buffer
+  readonly source: Buffer
 
   constructor(bytes: Buffer, at: number) {
-    this.#bytes = bytes
+    this.source = bytes
     this.at = at
   }
 
   /** Zigzag, up to 53 bits: serves for Kafka's varint and varlong. */
   varint(): number {
-    const bytes = this.#bytes
+    const bytes = this.source
     let byte = bytes[this.at++] ?? 0
     if (byte < 0x80) return (byte >>> 1) ^ -(byte & 1)
     let value = byte & 0x7f
@@ -195,6 +235,6 @@ class Cursor {
   bytes(): Buffer | null {
     const length = this.varint()
     if (length < 0) return null
-    return this.#bytes.subarray(this.at, (this.at += length))
+    return this.source.subarray(this.at, (this.at += length))
   }
 }
