@@ -39,7 +39,7 @@ export interface Followed {
  * I7 (between commits): a run may end in the middle of a commit. Then the stamp names no input offset, for the store is
  *    level with none; only where all committed records are applied does it name the one that the state itself knows.
  *    Its date is when the store was last level: a tombstone written since may be gone before this store has read it.
- * I10 (no tombstone missed): a follower that was not level for as long as tombstones are kept (its process was frozen, its
+ * I11 (no tombstone missed): a follower that was not level for as long as tombstones are kept (its process was frozen, its
  *    broker away) applies nothing any more: the stamp is as old, so whoever opens the store next rebuilds it.
  */
 export class ChangelogFollower {

@@ -190,7 +190,7 @@ describe('a follower that stood still', () => {
     await log.close()
   })
 
-  test('I10: applies nothing more once tombstones may be gone, and leaves a store that is rebuilt', async () => {
+  test('I11: applies nothing more once tombstones may be gone, and leaves a store that is rebuilt', async () => {
     const kv = memoryKv()
     const store = new PartitionStore(kv)
     const log = await logWith(all, 2)
@@ -213,7 +213,7 @@ describe('a follower that stood still', () => {
     await log.close()
   })
 
-  test('I10: while it was level it may stand still for ever in between, as long as it looks often enough', async () => {
+  test('I11: while it was level it may stand still for ever in between, as long as it looks often enough', async () => {
     let now = 1_000
     const log = await logWith(all, 9)
     const follower = await follow(log, new PartitionStore(memoryKv()), { levelAt: now, now: () => now })
