@@ -10,7 +10,7 @@ import { LATENCY_RULES, LatencyEvents } from './latency-events.ts'
 import { type Expected, LatencyFeed, type Window } from './latency-feed.ts'
 import type { LatencyHistogram } from './latency-histogram.ts'
 import { isSettled, LatencyTally, WARM_UP_SECONDS_MAX } from './latency-tally.ts'
-import { LatencyWorker } from './latency-worker.ts'
+import { WorkerChild } from './worker-child.ts'
 
 export interface LatencyBenchOptions {
   readonly log: Log
@@ -82,7 +82,7 @@ export class LatencyBench {
   readonly #over = new AbortController()
   /** Aborts when the bench is told to stop, and when it is over. */
   readonly #signal: AbortSignal
-  #workers: readonly LatencyWorker[] = []
+  #workers: readonly WorkerChild[] = []
 
   constructor(options: LatencyBenchOptions) {
     this.#options = options
@@ -138,7 +138,7 @@ export class LatencyBench {
     const own = ['--application', name, '--prefix', `${name}.`, '--rules', rules]
     this.#workers = Array.from({ length: workers }, (_, index) => {
       const state = ['--state', join(folder, `state-${index + 1}`)]
-      return new LatencyWorker({ clock, args: [...connection, ...own, ...state] })
+      return new WorkerChild({ clock, args: [...connection, ...own, ...state] })
     })
     const giveUpAt = clock.monotonic() + READY_MS_MAX
     for (;;) {

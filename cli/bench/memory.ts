@@ -7,7 +7,7 @@ import { partitionOf } from '../../core/partitioner.ts'
 import type { Log, OutRecord, Producer } from '../../core/ports/log.ts'
 import { topicNames } from '../../core/topics.ts'
 import { topicSpecs } from '../log-tools/topics.ts'
-import { LatencyWorker } from './latency-worker.ts'
+import { WorkerChild } from './worker-child.ts'
 
 export interface MemoryBenchOptions {
   readonly log: Log
@@ -129,17 +129,17 @@ export class MemoryBench {
     return { topic: this.#topics.events, partition, key: user, value: JSON.stringify(event), timestamp }
   }
 
-  async #worker(): Promise<LatencyWorker> {
+  async #worker(): Promise<WorkerChild> {
     const { clock, name, folder, connection, ids, users } = this.#options
     const rules = join(folder, 'rules')
     await mkdir(rules)
     await writeFile(join(rules, 'memory.yaml'), ruleFile(ids / users))
     const own = ['--application', name, '--prefix', `${name}.`, '--rules', rules, '--state', join(folder, 'state')]
-    return new LatencyWorker({ clock, args: [...connection, ...own] })
+    return new WorkerChild({ clock, args: [...connection, ...own] })
   }
 
   /** Waits until the worker has done so many events. */
-  async #until(worker: LatencyWorker, events: number, onEvents: (done: number) => void): Promise<void> {
+  async #until(worker: WorkerChild, events: number, onEvents: (done: number) => void): Promise<void> {
     const { clock, signal } = this.#options
     let [before, silentFrom] = [-1, clock.monotonic()]
     for (;;) {
@@ -160,7 +160,7 @@ export class MemoryBench {
   }
 
   /** The system's own high-water mark where it keeps one, which misses nothing. */
-  async #lookAtMemory(worker: LatencyWorker): Promise<void> {
+  async #lookAtMemory(worker: WorkerChild): Promise<void> {
     const status = await readFile(`/proc/${worker.pid}/status`, 'utf8').catch(() => '')
     const kib = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]
     if (kib !== undefined) this.#source = "the system's high-water mark of the process (VmHWM)"
@@ -169,7 +169,7 @@ export class MemoryBench {
     this.#residentBytesMax = Math.max(this.#residentBytesMax, bytes)
   }
 
-  async #counts(worker: LatencyWorker): Promise<MemoryCounts> {
+  async #counts(worker: WorkerChild): Promise<MemoryCounts> {
     const total = (name: keyof MemoryCounts): Promise<number> => worker.sum(METRICS[name], this.#options.signal)
     return {
       events: await total('events'),

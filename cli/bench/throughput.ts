@@ -5,7 +5,7 @@ import { type Topics, topicNames } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { ingest } from '../log-tools/ingest.ts'
 import { topicSpecs } from '../log-tools/topics.ts'
-import { LatencyWorker } from './latency-worker.ts'
+import { WorkerChild } from './worker-child.ts'
 import { type RawFigures, readRaw } from './raw-reader.ts'
 
 export interface ThroughputOptions {
@@ -57,7 +57,7 @@ export interface ThroughputFigures {
   readonly runs: readonly WorkerFigures[]
 }
 
-const LOOK_EVERY_MS = 100
+const LOOK_EVERY_MS = { least: 25, most: 1_000 }
 /** How long no event may be counted before the bench gives up. */
 const STANDSTILL_MS_MAX = 120_000
 
@@ -100,7 +100,7 @@ export class ThroughputBench {
     const startedMs = clock.now()
     const processes = Array.from(
       { length: workers },
-      (_, i) => new LatencyWorker({ clock, args: [...connection, ...own, '--state', stateFolder(application, i + 1)] }),
+      (_, i) => new WorkerChild({ clock, args: [...connection, ...own, '--state', stateFolder(application, i + 1)] }),
     )
     try {
       return await this.#watch(processes, startedMs, written)
@@ -109,40 +109,49 @@ export class ThroughputBench {
     }
   }
 
-  async #watch(workers: readonly LatencyWorker[], startedMs: number, written: number): Promise<WorkerFigures> {
+  async #watch(workers: readonly WorkerChild[], startedMs: number, written: number): Promise<WorkerFigures> {
     const { clock, signal, onProgress } = this.#options
-    const sum = async (name: string): Promise<number> => {
-      const each = await Promise.all(workers.map((worker) => worker.sum(name, signal)))
-      return each.reduce((total, value) => total + value, 0)
-    }
-    let [events, movedAt, rssBytes] = [0, clock.monotonic(), 0]
-    while (events < written) {
-      await clock.sleep(LOOK_EVERY_MS, signal)
+    let [events, movedAt, rssBytes, waitMs] = [0, clock.monotonic(), 0, LOOK_EVERY_MS.most]
+    for (;;) {
+      await clock.sleep(waitMs, signal)
       signal.throwIfAborted()
-      const before = events
-      events = await sum('onceward_events_total')
-      if (events > before) movedAt = clock.monotonic()
-      if (clock.monotonic() - movedAt > STANDSTILL_MS_MAX) throw standstill(events, written)
-      rssBytes = Math.max(rssBytes, ...(await this.#sizes(workers)))
+      const [before, now] = [events, clock.monotonic()]
+      const sum = totalOf(await Promise.all(workers.map((worker) => worker.metrics(signal))))
+      const endedMs = clock.now()
+      events = sum('onceward_events_total').total
+      rssBytes = Math.max(rssBytes, sum('process_resident_memory_bytes').most)
       onProgress(events, events / written)
-    }
-    const endedMs = clock.now()
-    const readyMs = Math.min(...workers.map((worker) => worker.readyMs ?? startedMs))
-    return {
-      events,
-      seconds: (endedMs - readyMs) / 1000,
-      secondsFromStart: (endedMs - startedMs) / 1000,
-      cpuSeconds: await sum('process_cpu_seconds_total'),
-      rssBytes,
-      duplicates: await sum('onceward_duplicates_total'),
-      scores: await sum('onceward_scores_total'),
-      rewards: await sum('onceward_rewards_total'),
+      if (events >= written) {
+        const readyMs = Math.min(...workers.map((worker) => worker.readyMs ?? startedMs))
+        return {
+          events,
+          seconds: (endedMs - readyMs) / 1000,
+          secondsFromStart: (endedMs - startedMs) / 1000,
+          cpuSeconds: sum('process_cpu_seconds_total').total,
+          rssBytes,
+          duplicates: sum('onceward_duplicates_total').total,
+          scores: sum('onceward_scores_total').total,
+          rewards: sum('onceward_rewards_total').total,
+        }
+      }
+      waitMs = untilNextLook({ left: written - events, done: events - before, ms: waitMs })
+      if (events > before) movedAt = now
+      if (now - movedAt > STANDSTILL_MS_MAX) throw standstill(events, written)
     }
   }
+}
 
-  #sizes(workers: readonly LatencyWorker[]): Promise<readonly number[]> {
-    return Promise.all(workers.map((worker) => worker.sum('process_resident_memory_bytes', this.#options.signal)))
+function totalOf(pages: readonly ((name: string) => number)[]): (name: string) => { total: number; most: number } {
+  return (name) => {
+    const values = pages.map((page) => page(name))
+    return { total: values.reduce((sum, value) => sum + value, 0), most: Math.max(...values) }
   }
+}
+
+/** A look costs CPU of the workers that are measured: seldom at first, more often as the end comes near. */
+function untilNextLook(pace: { readonly left: number; readonly done: number; readonly ms: number }): number {
+  const leftMs = pace.done <= 0 ? Number.POSITIVE_INFINITY : (pace.left / pace.done) * pace.ms
+  return Math.min(LOOK_EVERY_MS.most, Math.max(LOOK_EVERY_MS.least, leftMs / 2))
 }
 
 function standstill(events: number, written: number): OncewardError {

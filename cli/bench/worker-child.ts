@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
 
-export interface LatencyWorkerOptions {
+export interface WorkerChildOptions {
   readonly clock: Clock
   /** Of `onceward worker`; where it serves its metrics and what it logs are added. */
   readonly args: readonly string[]
@@ -14,7 +14,7 @@ const STOP_MS_MAX = 10_000
 const LINES_KEPT = 5
 
 /** `onceward worker` as a process of its own, by this very command line, seen through its log and its metrics. */
-export class LatencyWorker {
+export class WorkerChild {
   readonly #clock: Clock
   readonly #child: ChildProcess
   readonly #ended: Promise<void>
@@ -27,7 +27,7 @@ export class LatencyWorker {
   #stopping = false
   #readyMs: number | undefined
 
-  constructor({ clock, args }: LatencyWorkerOptions) {
+  constructor({ clock, args }: WorkerChildOptions) {
     this.#clock = clock
     const [, script = ''] = process.argv
     const observed = ['--metrics-port', '0', '--metrics-host', '127.0.0.1', '--log-level', 'info']
@@ -61,11 +61,18 @@ export class LatencyWorker {
 
   /** A metric, summed over its labels; 0 while it has none, or no port yet. */
   async sum(name: string, signal: AbortSignal): Promise<number> {
+    return (await this.metrics(signal))(name)
+  }
+
+  /** All its metrics at one instant. To be asked for rarely where CPU is measured: a page costs milliseconds to make. */
+  async metrics(signal: AbortSignal): Promise<(name: string) => number> {
     if (this.#end !== undefined) this.#throwEnd()
-    if (this.#port === undefined) return 0
+    if (this.#port === undefined) return () => 0
     const page = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`, { signal })).text()
-    const samples = page.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))
-    return [...samples].reduce((total, [, value]) => total + Number(value), 0)
+    return (name) => {
+      const samples = page.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))
+      return [...samples].reduce((total, [, value]) => total + Number(value), 0)
+    }
   }
 
   /** Partitions that it works on; undefined while it recovers some, or has not been given any. */
