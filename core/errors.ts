@@ -27,6 +27,7 @@ export const ERROR_KINDS = {
   ONCEWARD_E_RULE_WRONG_TYPE: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_WRONG_VALUE: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_REWARD_COUNT: { blame: 'user', retry: false },
+  ONCEWARD_E_RULE_UNKNOWN_SEGMENT: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_DUPLICATE: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_VERSION_CHANGED: { blame: 'user', retry: false },
   // the log

@@ -4,8 +4,19 @@ import { compareNumbers, compareTexts, compareValues, OPPOSITE } from './compari
 import { type DateRange, readDate } from './dates.ts'
 import { fieldReader, type FieldReader } from './event-fields.ts'
 import { arithmetic, NUMERIC_FUNCTIONS } from './functions.ts'
+import { nowPartReader } from './now-parts.ts'
 import { binary, causeOf, type NumberCode, numberField, unary } from './number-code.ts'
-import type { BetweenNode, CallNode, CompareNode, ComparisonOperator, Expression, InNode } from './syntax-tree.ts'
+import type { Membership, Segments } from './segment.ts'
+import type {
+  BetweenNode,
+  CallNode,
+  CompareNode,
+  ComparisonOperator,
+  Expression,
+  InNode,
+  MatchNode,
+} from './syntax-tree.ts'
+import { containsValue, startsWith } from './text-match.ts'
 import { numbersEqual } from './tolerance.ts'
 
 /**
@@ -21,6 +32,8 @@ export type Condition = (event: PlayerEvent) => boolean
 export interface CompileContext {
   readonly zone: string
   readonly text: string
+  /** The segments by name; whether a user is in one that is not there is unknown. */
+  readonly segments?: Segments | undefined
 }
 
 /** A checked condition that answers true where `node` surely has the truth `wanted`. */
@@ -52,10 +65,15 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
       return between(node, wanted !== node.negated, context)
     case 'in':
       return membership(node, wanted !== node.negated, context)
+    case 'match':
+      return matching(node, wanted !== node.negated, context)
+    case 'segment':
+      return inSegment(context.segments?.get(node.name), wanted !== node.negated)
     case 'number':
     case 'text':
     case 'null':
     case 'now':
+    case 'now-part':
     case 'negate':
     case 'arithmetic':
       throw new TypeError(`the checker let ${node.kind} through as a condition`)
@@ -192,6 +210,17 @@ function membership(node: InNode, wanted: boolean, context: CompileContext): Con
   }
 }
 
+function matching(node: MatchNode, wanted: boolean, context: CompileContext): Condition {
+  const a = valueReader(node.left, context)
+  const b = valueReader(node.right, context)
+  const holds = node.operator === 'contains' ? containsValue : startsWith
+  return (event) => holds(a(event), b(event)) === wanted
+}
+
+function inSegment(member: Membership | undefined, wanted: boolean): Condition {
+  return member === undefined ? () => false : (event) => member(event) === wanted
+}
+
 function literalValue(node: Expression): string | number | boolean {
   if (node.kind === 'number' || node.kind === 'text' || node.kind === 'boolean') return node.value
   if (node.kind === 'negate' && node.operand.kind === 'number') return -node.operand.value
@@ -203,6 +232,7 @@ function isNumeric(node: Expression): boolean {
     node.kind === 'number' ||
     node.kind === 'negate' ||
     node.kind === 'arithmetic' ||
+    node.kind === 'now-part' ||
     (node.kind === 'call' && node.name !== 'exists')
   )
 }
@@ -242,6 +272,10 @@ export function compileNumber(node: Expression, context: CompileContext): Number
     }
     case 'field':
       return numberField(node.path)
+    case 'now-part': {
+      const read = nowPartReader(node.part, context.zone)
+      return { value: ({ ts }) => read(ts), explain: () => undefined }
+    }
     case 'negate': {
       return unary((x) => -x, compileNumber(node.operand, context), causeOf(node, context.text))
     }
@@ -261,6 +295,8 @@ export function compileNumber(node: Expression, context: CompileContext): Number
     case 'compare':
     case 'between':
     case 'in':
+    case 'match':
+    case 'segment':
       throw new TypeError(`the checker let ${node.kind} through as a number`)
     default:
       return unreachable(node)

@@ -48,6 +48,11 @@ export const SPECIAL_FUNCTIONS: ReadonlyMap<string, { readonly args: number; rea
 
 export const FUNCTION_NAMES: readonly string[] = [...NUMERIC_FUNCTIONS.keys(), ...SPECIAL_FUNCTIONS.keys()]
 
+/** How the function is called, for messages. */
+export function signatureOf(name: string): string {
+  return NUMERIC_FUNCTIONS.get(name)?.signature ?? SPECIAL_FUNCTIONS.get(name)?.signature ?? `${name}(…)`
+}
+
 /** Applies `operator` to numbers; NaN where a side is NaN or the result is no real number. */
 export function arithmetic(operator: '+' | '-' | '*' | '/' | '%' | '^'): (x: number, y: number) => number {
   switch (operator) {
