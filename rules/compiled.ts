@@ -1,4 +1,5 @@
 import type { PlayerEvent } from '../core/model/event.ts'
+import type { Equality } from './equality.ts'
 import type { Guardrails, Reward } from '../core/model/reward.ts'
 
 /** What the engine runs of a rule: pure functions and plain data, nothing that can throw or reach outside. */
@@ -11,10 +12,16 @@ export interface CompiledRule {
   readonly eventNames: readonly string[]
   /** `strict`: gets its events in event-time order, once the watermark has passed them by the reordering window. */
   readonly ordering: 'any' | 'strict'
+  /** The greater goes first; absent: 0. */
+  readonly priority?: number
+  /** Of the rules of one group, only the first that matches an event scores. */
+  readonly exclusiveGroup?: string
   /** IANA name; calendar windows and dates without a time are read in it. */
   readonly timeZone: string
   /** All filters hold. A missing field makes its filter false. Event name is already known to fit. */
   matches(event: PlayerEvent): boolean
+  /** What `matches` asks of single fields, so that rules can be looked up by them; absent: nothing. */
+  readonly equalities?: readonly Equality[]
   /** The formula, rounded down, at least 0 and at most Number.MAX_SAFE_INTEGER. */
   points(event: PlayerEvent): Points
   readonly caps: Caps

@@ -1,0 +1,39 @@
+import type { Scalar } from 'yaml'
+import { checkExpression, type SegmentNames } from './checker.ts'
+import type { EventFields } from './field-check.ts'
+import { parseExpression } from './parser.ts'
+import type { Segments } from './segment.ts'
+import type { Expression } from './syntax-tree.ts'
+import type { YamlSource } from './yaml-source.ts'
+
+/** What the expressions of one rule are read in. */
+export interface Scope {
+  /** IANA name: where dates and parts of now are read. */
+  readonly zone: string
+  readonly segments?: Segments | undefined
+  /** Where given, a segment that is not among them is an error. */
+  readonly knownSegments?: SegmentNames | undefined
+  /** Where given, a field that is not among them is an error, and so is a type that does not fit. */
+  readonly fields?: EventFields | undefined
+}
+
+/** An expression and the text of the file that it was read from. */
+export interface LocatedExpression {
+  readonly scalar: Scalar<string>
+  readonly expression: Expression
+}
+
+/** The checked expression that `scalar` holds; undefined, with problems reported, where it is wrong. */
+export function readExpression(
+  source: YamlSource,
+  scalar: Scalar<string>,
+  wanted: 'condition' | 'number',
+  scope: Scope,
+): LocatedExpression | undefined {
+  const parsed = parseExpression(scalar.value)
+  const context = { fields: scope.fields, segments: scope.knownSegments }
+  const faults = parsed.ok ? checkExpression(parsed.expression, wanted, scope.zone, context) : [parsed.fault]
+  for (const fault of faults) source.reportFault(scalar, fault)
+  const wrong = faults.some(({ severity }) => severity !== 'warning')
+  return parsed.ok && !wrong ? { scalar, expression: parsed.expression } : undefined
+}
