@@ -1,5 +1,5 @@
 import type { DlqRecord } from '../core/model/dlq.ts'
-import type { PlayerEvent } from '../core/model/event.ts'
+import type { PlayerEvent, RecentEvents } from '../core/model/event.ts'
 import type { RewardTask } from '../core/model/reward.ts'
 import type { ScoreRecord } from '../core/model/score.ts'
 import type { LogRecord } from '../core/ports/log.ts'
@@ -93,6 +93,8 @@ export interface Turn {
   readonly lane: 'any' | 'strict'
   /** The rules that match it, evaluated once, when the batch's state is asked for. */
   scorings: readonly Scoring[]
+  /** Filled in by windows, where a rule may look at them. */
+  windows?: RecentEvents
 }
 
 /**
@@ -100,10 +102,11 @@ export interface Turn {
  * object: a copy for each step would be most of what the line allocates.
  */
 export interface Scoring {
-  readonly event: PlayerEvent
+  /** With its windows, where the rule looks at recent events. */
+  event: PlayerEvent
   readonly ingestTs: number
   readonly rule: CompiledRule
-  readonly formula: Points
+  formula: Points
   readonly accountKey: string
   /** Filled in by cap. */
   account: Account | undefined

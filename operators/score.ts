@@ -1,9 +1,13 @@
+import { assert } from '../core/assert.ts'
+import type { PlayerEvent } from '../core/model/event.ts'
+import type { CompiledRule, Points } from '../rules/compiled.ts'
 import { ACCOUNTS, accountKey } from '../state/stores.ts'
 import type { BatchContext, Operator, Scoring, Turn } from './operator.ts'
 
 /**
- * Finds the rules that match an event at its own time, and what their formulas give. Rules see the event alone, so this
- * is done when state is asked for, and what matched says which accounts to read.
+ * Finds the rules that match an event at its own time, and what their formulas give. Most rules see the event alone, so
+ * this is done when state is asked for, and what matched says which accounts to read. A rule that looks at recent events
+ * is judged only once they are at hand; until then it counts as one that may match.
  */
 export function createScore(): Operator<Turn, Scoring> {
   return {
@@ -13,24 +17,27 @@ export function createScore(): Operator<Turn, Scoring> {
       for (const { accountKey } of turn.scorings) batch.state.ask(ACCOUNTS, accountKey)
     },
     process(turn, _batch, next) {
-      for (const scoring of turn.scorings) next(scoring)
+      for (const scoring of turn.scorings) {
+        if (scoring.rule.windows === undefined || matchesNow(scoring, turn)) next(scoring)
+      }
     },
   }
 }
 
 const NOTHING: readonly Scoring[] = []
 const NO_THRESHOLDS: readonly number[] = []
+const NOT_YET: Points = { ok: true, points: 0 }
 
 function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): readonly Scoring[] {
   let found: Scoring[] | undefined
   for (const rule of rules.at(event.eventName, event.ts)) {
-    if (rule.ordering !== lane || !rule.matches(event)) continue
+    if (rule.ordering !== lane || !mayMatch(rule, event)) continue
     found ??= []
     found.push({
       event,
       ingestTs,
       rule,
-      formula: rule.points(event),
+      formula: rule.windows === undefined ? rule.points(event) : NOT_YET,
       accountKey: accountKey(event.userId, rule.ruleId),
       account: undefined,
       rawPoints: 0,
@@ -42,4 +49,18 @@ function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): r
     })
   }
   return found ?? NOTHING
+}
+
+function mayMatch(rule: CompiledRule, event: PlayerEvent): boolean {
+  return rule.windows === undefined ? rule.matches(event) : (rule.mayMatch?.(event) ?? true)
+}
+
+/** Judges a rule that looks at recent events; where it matches, the scoring has its formula. */
+function matchesNow(scoring: Scoring, { event, windows }: Turn): boolean {
+  assert(windows !== undefined, 'windows come before score')
+  const judged = { ...event, windows }
+  if (!scoring.rule.matches(judged)) return false
+  scoring.event = judged
+  scoring.formula = scoring.rule.points(judged)
+  return true
 }

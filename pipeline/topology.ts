@@ -5,13 +5,14 @@ import { createReorder } from '../operators/reorder.ts'
 import { createRewardEmit } from '../operators/reward-emit.ts'
 import { createScore } from '../operators/score.ts'
 import { createThreshold } from '../operators/threshold.ts'
+import { createWindows } from '../operators/windows.ts'
 import { type Line, line } from './line.ts'
 import { createRecordReader, type RecordReader, type ReaderOptions } from './record-reader.ts'
 
 /**
  * The whole way of an event through a worker:
  *
- *   events.raw ─▶ normalize ─▶ dedupe ─▶ reorder ─▶ score ─▶ cap ─▶ threshold ─▶ reward-emit ─▶ scores, reward.tasks
+ *   events.raw ─▶ normalize ─▶ dedupe ─▶ reorder ─▶ windows ─▶ score ─▶ cap ─▶ threshold ─▶ reward-emit ─▶ scores, reward.tasks
  *                     └──────────▶ dlq ◀────┘
  *
  * normalize needs no state and runs when a batch is read; the others run once the state they asked for is at hand
@@ -29,6 +30,7 @@ export function createTopology(options: ReaderOptions): Topology {
     read: createRecordReader(options),
     line: line(createDedupe())
       .to(createReorder())
+      .to(createWindows())
       .to(createScore())
       .to(createCap())
       .to(createThreshold())

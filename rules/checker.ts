@@ -1,8 +1,9 @@
 import { unreachable } from '../core/assert.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { type DateRange, readDate } from './dates.ts'
-import { checkField, type EventFields, type ValueType } from './field-check.ts'
+import { checkField, type EventFields, TYPE_NAMES, type ValueType } from './field-check.ts'
 import { FUNCTION_NAMES, NUMERIC_FUNCTIONS, signatureOf } from './functions.ts'
+import { constantOf, isLiteral } from './literal.ts'
 import { NOW_PART_BOUNDS } from './now-parts.ts'
 import { type Fault, nearest } from './problem.ts'
 import type {
@@ -16,16 +17,8 @@ import type {
   SegmentNode,
 } from './syntax-tree.ts'
 import { PART_LENGTH_MAX } from './text-match.ts'
-
-const TYPE_NAMES: Readonly<Record<ValueType, string>> = {
-  number: 'a number',
-  text: 'a text',
-  boolean: 'a condition',
-  time: 'a time',
-  list: 'a list',
-  object: 'an object',
-  any: 'a field',
-}
+import { checkWindow, isRatioOfDurations, MAY_BE_MISSING } from './window-checker.ts'
+import type { WindowNode } from './window-syntax.ts'
 
 /** What is known of the surroundings of an expression; what is undefined is not checked. */
 export interface CheckContext {
@@ -33,6 +26,10 @@ export interface CheckContext {
   readonly fields?: EventFields | undefined
   /** The segments that there are. */
   readonly segments?: SegmentNames | undefined
+  /** True where recent events can be looked at; refused elsewhere. */
+  readonly windows?: boolean
+  /** What the schemas say of the fields of an event that a window counts; undefined where that is not known. */
+  readonly fieldsOf?: ((eventName: string) => EventFields | undefined) | undefined
 }
 
 /** Names a segment that conditions can ask for. */
@@ -78,6 +75,7 @@ class Checker {
     const hints: Readonly<Record<string, string>> = {
       boolean: 'write if(condition, 1, 0) to make a number of it',
       time: 'compare it with a date: now >= "2025-11-01"',
+      duration: 'compare it with another, last(login) >= 7d, or divide it: last(login) / 1d',
     }
     const plain = node.kind === 'text' && node.value.trim() !== '' && Number.isFinite(Number(node.value))
     const hint = plain ? `write ${Number(node.value)} without quotes` : hints[type]
@@ -104,14 +102,20 @@ class Checker {
         return this.#field(node)
       case 'now-part':
         return 'number'
+      case 'duration':
+        return node.kind
+      case 'window':
+        return this.#window(node)
       case 'call':
         return this.#call(node)
       case 'negate':
         this.number(node.operand)
         return 'number'
       case 'arithmetic':
-        this.number(node.left)
-        this.number(node.right)
+        for (const side of [node.left, node.right]) {
+          if (isRatioOfDurations(node)) this.#type(side)
+          else this.number(side)
+        }
         return 'number'
       case 'not':
         this.condition(node.operand)
@@ -166,10 +170,31 @@ class Checker {
     if (!this.#argumentCount(node, 1, 1)) return 'boolean'
     const [field] = node.args
     if (field?.kind === 'field') this.#field(field, true)
+    else if (field?.kind === 'window' && MAY_BE_MISSING.includes(field.function)) this.#window(field)
     else if (field !== undefined && field.kind !== 'now') {
       this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', field, 'exists asks for a field', 'write exists(payload.name)')
     }
     return 'boolean'
+  }
+
+  #window(node: WindowNode): ValueType {
+    if (this.#context.windows !== true) {
+      const message = 'recent events can be looked at in filters and formulas of rules only, and not after `where`'
+      this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', node, message, 'make it a filter of its own')
+    }
+    const { type, faults } = checkWindow(node, (eventName) => {
+      const { segments, fieldsOf } = this.#context
+      const within = new Checker(this.#zone, { segments, fields: fieldsOf?.(eventName) })
+      return {
+        condition: (filter) => {
+          within.condition(filter)
+          return within.faults
+        },
+        field: (field) => ({ type: within.#field(field), faults: within.faults }),
+      }
+    })
+    this.faults.push(...faults)
+    return type
   }
 
   #argumentCount(node: CallNode, min: number, max: number): boolean {
@@ -363,15 +388,4 @@ class Checker {
   #fault(code: ErrorCode, node: Expression, message: string, hint?: string): void {
     this.faults.push({ code, start: node.start, message, ...(hint === undefined ? {} : { hint }) })
   }
-}
-
-/** A number, a text or a boolean as it stands in the text; -5 too. */
-export function isLiteral(node: Expression): boolean {
-  if (node.kind === 'negate') return node.operand.kind === 'number'
-  return node.kind === 'number' || node.kind === 'text' || node.kind === 'boolean'
-}
-
-function constantOf(node: Expression): number | string | undefined {
-  if (node.kind === 'negate' && node.operand.kind === 'number') return -node.operand.value
-  return node.kind === 'number' || node.kind === 'text' ? node.value : undefined
 }

@@ -1,6 +1,8 @@
 import type { PlayerEvent } from '../core/model/event.ts'
 import type { Equality } from './equality.ts'
 import type { Guardrails, Reward } from '../core/model/reward.ts'
+import type { WindowIndex } from './window-index.ts'
+import type { WindowSpec } from './window-spec.ts'
 
 /** What the engine runs of a rule: pure functions and plain data, nothing that can throw or reach outside. */
 export interface CompiledRule {
@@ -24,6 +26,13 @@ export interface CompiledRule {
   readonly equalities?: readonly Equality[]
   /** The formula, rounded down, at least 0 and at most Number.MAX_SAFE_INTEGER. */
   points(event: PlayerEvent): Points
+  /**
+   * What it looks at of the user's recent events; absent: nothing. Such a rule is of the strict lane, and `matches` and
+   * `points` want an event with its windows.
+   */
+  readonly windows?: readonly WindowSpec[]
+  /** Where it has windows: the filters that have none hold. Without it `matches` would be false. */
+  mayMatch?(event: PlayerEvent): boolean
   readonly caps: Caps
   readonly trigger?: Trigger
   readonly guardrails: Guardrails
@@ -54,14 +63,18 @@ export interface RuleVersion {
   readonly rule: CompiledRule
   /** Event time in ms; undefined: since ever. */
   readonly effectiveFrom: number | undefined
+  /** From which event time on its windows count, ms; undefined: since ever. */
+  readonly countsFrom?: number
 }
 
 /** The rules as of one position in the control topic. Immutable. */
 export interface RuleSet {
   /** The rules that look at `eventName`, each in the newest version in effect at event time `ts`, in order of rule id. */
   at(eventName: string, ts: number): readonly CompiledRule[]
-  /** True where some version of some rule asks for the strict lane for `eventName`. */
+  /** True where some version of some rule asks for the strict lane for `eventName`, or counts such events in a window. */
   hasStrict(eventName: string): boolean
+  /** What is to be remembered of users' recent events. */
+  readonly windows: WindowIndex
   /** Every version known, in the order of publication. */
   readonly versions: readonly RuleVersion[]
 }

@@ -114,8 +114,11 @@ export function foldControl(entries: readonly ControlEntry[]): ControlState {
     else if (first.source.contentHash !== source.contentHash) problems.push(ignored(entry.rule, place))
   }
   const versions = [...published.values()].map(({ record, source }): RuleVersion => {
-    const from = record.effective_from
-    return { rule: source.rule, effectiveFrom: from === null ? undefined : Date.parse(from) }
+    if (record.effective_from === null) return { rule: source.rule, effectiveFrom: undefined }
+    const effectiveFrom = Date.parse(record.effective_from)
+    // Its windows fill from when every worker knows it, so that a rule published ahead of time finds them full.
+    const known = Date.parse(record.published_at) + EFFECTIVE_MARGIN_MS
+    return { rule: source.rule, effectiveFrom, countsFrom: Math.min(effectiveFrom, known) }
   })
   return { set: ruleSetOf(versions), published, problems }
 }

@@ -18,6 +18,8 @@ import type {
 } from './syntax-tree.ts'
 import { containsValue, startsWith } from './text-match.ts'
 import { numbersEqual } from './tolerance.ts'
+import { windowCondition, windowNumber } from './window-code.ts'
+import type { WindowUses } from './window-spec.ts'
 
 /**
  * Compiles checked expressions to closures: no eval, no lookups by name at run time, nothing that throws.
@@ -34,6 +36,8 @@ export interface CompileContext {
   readonly text: string
   /** The segments by name; whether a user is in one that is not there is unknown. */
   readonly segments?: Segments | undefined
+  /** Notes what the expression looks at of recent events. */
+  readonly windows?: WindowUses | undefined
 }
 
 /** A checked condition that answers true where `node` surely has the truth `wanted`. */
@@ -48,7 +52,7 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
       return (event) => read(event) === wanted
     }
     case 'call':
-      return exists(node, wanted)
+      return exists(node, wanted, context)
     case 'not':
       return compileCondition(node.operand, !wanted, context)
     case 'logic': {
@@ -67,6 +71,8 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
       return membership(node, wanted !== node.negated, context)
     case 'match':
       return matching(node, wanted !== node.negated, context)
+    case 'window':
+      return windowCondition(node, { ...context, wanted }, (filter) => compileCondition(filter, true, context))
     case 'segment':
       return inSegment(context.segments?.get(node.name), wanted !== node.negated)
     case 'number':
@@ -74,6 +80,7 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
     case 'null':
     case 'now':
     case 'now-part':
+    case 'duration':
     case 'negate':
     case 'arithmetic':
       throw new TypeError(`the checker let ${node.kind} through as a condition`)
@@ -82,8 +89,12 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
   }
 }
 
-function exists(node: CallNode, wanted: boolean): Condition {
+function exists(node: CallNode, wanted: boolean, context: CompileContext): Condition {
   const [field] = node.args
+  if (field?.kind === 'window') {
+    const { value } = compileNumber(field, context)
+    return (event) => Number.isNaN(value(event)) !== wanted
+  }
   if (field?.kind !== 'field') return () => wanted
   const read = fieldReader(field.path)
   return (event) => (read(event) !== undefined) === wanted
@@ -233,6 +244,8 @@ function isNumeric(node: Expression): boolean {
     node.kind === 'negate' ||
     node.kind === 'arithmetic' ||
     node.kind === 'now-part' ||
+    node.kind === 'duration' ||
+    node.kind === 'window' ||
     (node.kind === 'call' && node.name !== 'exists')
   )
 }
@@ -276,6 +289,12 @@ export function compileNumber(node: Expression, context: CompileContext): Number
       const read = nowPartReader(node.part, context.zone)
       return { value: ({ ts }) => read(ts), explain: () => undefined }
     }
+    case 'duration': {
+      const { ms } = node
+      return { value: () => ms, explain: () => undefined }
+    }
+    case 'window':
+      return windowNumber(node, context, (filter) => compileCondition(filter, true, context))
     case 'negate': {
       return unary((x) => -x, compileNumber(node.operand, context), causeOf(node, context.text))
     }

@@ -3,7 +3,19 @@ import { NOW_PARTS } from './now-parts.ts'
 import { type Fault, nearest } from './problem.ts'
 
 /** What is known of a value before any event is seen; a field of which nothing is known is `any`. */
-export type ValueType = 'number' | 'text' | 'boolean' | 'time' | 'list' | 'object' | 'any'
+export type ValueType = 'number' | 'text' | 'boolean' | 'time' | 'duration' | 'list' | 'object' | 'any'
+
+/** For messages. */
+export const TYPE_NAMES: Readonly<Record<ValueType, string>> = {
+  number: 'a number',
+  text: 'a text',
+  boolean: 'a condition',
+  time: 'a time',
+  list: 'a list',
+  object: 'an object',
+  duration: 'a length of time',
+  any: 'a field',
+}
 
 /** What the schemas say of the fields of the events that one rule looks at. */
 export interface EventFields {

@@ -13,6 +13,7 @@ import {
 } from './token-cursor.ts'
 import { FaultSignal, fail, type Token } from './tokens.ts'
 import { EXPRESSION_LENGTH_MAX, TreeBounds } from './tree-bounds.ts'
+import { acceptDuration, parseWindow, windowFunction } from './window-parser.ts'
 
 export type Parsed =
   | { readonly ok: true; readonly expression: Expression }
@@ -228,6 +229,8 @@ class Parser {
     const token = this.#tokens.peek()
     const { start, end } = token
     if (token.kind === 'number') {
+      const duration = acceptDuration(this.#tokens)
+      if (duration !== undefined) return this.#made(duration)
       this.#tokens.skip()
       return this.#made({ kind: 'number', value: Number(token.text), start, end })
     }
@@ -279,9 +282,11 @@ class Parser {
         `to multiply, write ${name.text} * (…)`,
       )
     }
+    const looksBack = windowFunction(name, this.#tokens)
     const open = this.#tokens.peek()
     this.#tokens.skip()
     return this.#nested(open, () => {
+      if (looksBack !== undefined) return this.#made(parseWindow(this.#tokens, name, looksBack, () => this.#or()))
       const args: Expression[] = []
       while (!this.#tokens.accept(')')) {
         if (args.length > 0 && !this.#tokens.accept(',')) this.#unclosed(open)

@@ -1,4 +1,5 @@
 import type { CompiledRule, RuleSet, RuleVersion } from './compiled.ts'
+import { windowIndexOf } from './window-index.ts'
 
 const NO_RULES: readonly CompiledRule[] = Object.freeze([])
 
@@ -16,9 +17,11 @@ export function ruleSetOf(versions: readonly RuleVersion[]): RuleSet {
   const timelines = [...byRule.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, published]) => inTime(published))
   const names = new Set(versions.flatMap(({ rule }) => rule.eventNames))
   const index = new Map([...names].map((name) => [name, new EventIndex(name, timelines)] as const))
+  const windows = windowIndexOf(timelines)
   return {
     at: (eventName, ts) => index.get(eventName)?.at(ts) ?? NO_RULES,
-    hasStrict: (eventName) => index.get(eventName)?.strict ?? false,
+    hasStrict: (eventName) => index.get(eventName)?.strict === true || windows.counts(eventName),
+    windows,
     versions,
   }
 }

@@ -1,5 +1,6 @@
 import { unreachable } from '../core/assert.ts'
 import type { NowPart } from './now-parts.ts'
+import type { DurationNode, WindowNode } from './window-syntax.ts'
 
 /** What an expression says, before types are checked. Offsets count UTF-16 code units from the expression's start. */
 export interface Span {
@@ -91,6 +92,8 @@ export type Expression =
   | MatchNode
   | SegmentNode
   | NowPartNode
+  | WindowNode
+  | DurationNode
   | ArithmeticNode
   | (Span & { readonly kind: 'negate'; readonly operand: Expression })
   | (Span & { readonly kind: 'not'; readonly operand: Expression })
@@ -117,6 +120,8 @@ export function childrenOf(node: Expression): readonly Expression[] {
       return [node.operand, node.low, node.high]
     case 'in':
       return [node.operand, ...node.list]
+    case 'window':
+      return node.steps.flatMap(({ filter }) => (filter === undefined ? [] : [filter]))
     case 'segment':
     case 'negate':
     case 'not':
@@ -127,6 +132,7 @@ export function childrenOf(node: Expression): readonly Expression[] {
     case 'null':
     case 'now':
     case 'now-part':
+    case 'duration':
     case 'field':
       return []
     default:

@@ -59,6 +59,8 @@ export function interpret(node: Expression, event: PlayerEvent): unknown {
     case 'now':
     case 'null':
     case 'segment':
+    case 'window':
+    case 'duration':
       throw new Error(`no ${node.kind} here`)
     default:
       return unreachable(node)
