@@ -69,8 +69,10 @@ export interface RuleVersion {
 
 /** The rules as of one position in the control topic. Immutable. */
 export interface RuleSet {
-  /** The rules that look at `eventName`, each in the newest version in effect at event time `ts`, in order of rule id. */
+  /** The rules that look at `eventName`, each in the newest version in effect at event time `ts`, in the order in which they are judged. */
   at(eventName: string, ts: number): readonly CompiledRule[]
+  /** Those of `at` that the event can match, as far as a look at single fields tells. */
+  candidates(event: PlayerEvent): readonly CompiledRule[]
   /** True where some version of some rule asks for the strict lane for `eventName`, or counts such events in a window. */
   hasStrict(eventName: string): boolean
   /** What is to be remembered of users' recent events. */

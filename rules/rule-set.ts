@@ -1,4 +1,5 @@
 import type { CompiledRule, RuleSet, RuleVersion } from './compiled.ts'
+import { RuleIndex } from './rule-index.ts'
 import { windowIndexOf } from './window-index.ts'
 
 const NO_RULES: readonly CompiledRule[] = Object.freeze([])
@@ -19,7 +20,8 @@ export function ruleSetOf(versions: readonly RuleVersion[]): RuleSet {
   const index = new Map([...names].map((name) => [name, new EventIndex(name, timelines)] as const))
   const windows = windowIndexOf(timelines)
   return {
-    at: (eventName, ts) => index.get(eventName)?.at(ts) ?? NO_RULES,
+    at: (eventName, ts) => index.get(eventName)?.at(ts).rules ?? NO_RULES,
+    candidates: (event) => index.get(event.eventName)?.at(event.ts).candidates(event) ?? NO_RULES,
     hasStrict: (eventName) => index.get(eventName)?.strict === true || windows.counts(eventName),
     windows,
     versions,
@@ -43,8 +45,8 @@ function compareInstants(a: number, b: number): number {
 }
 
 /**
- * The rules that look at one event name. Between two instants at which some version takes effect they are the same
- * array, made when it is first asked for.
+ * The rules that look at one event name. Between two instants at which some version takes effect they are the same,
+ * indexed when they are first asked for.
  */
 class EventIndex {
   readonly strict: boolean
@@ -52,7 +54,7 @@ class EventIndex {
   readonly #timelines: readonly Timeline[]
   /** Ascending; interval i lies between #starts[i - 1] and #starts[i]. */
   readonly #starts: readonly number[]
-  readonly #intervals: (readonly CompiledRule[] | undefined)[]
+  readonly #intervals: (RuleIndex | undefined)[]
   #last = 0
 
   constructor(name: string, timelines: readonly Timeline[]) {
@@ -66,7 +68,7 @@ class EventIndex {
     this.#intervals = Array.from({ length: this.#starts.length + 1 }, () => undefined)
   }
 
-  at(ts: number): readonly CompiledRule[] {
+  at(ts: number): RuleIndex {
     if (this.#starts.length > 0 && !this.#isIn(this.#last, ts)) this.#last = this.#find(ts)
     return (this.#intervals[this.#last] ??= this.#rules(this.#last))
   }
@@ -86,12 +88,29 @@ class EventIndex {
     return low
   }
 
-  #rules(interval: number): readonly CompiledRule[] {
+  #rules(interval: number): RuleIndex {
     const instant = this.#starts[interval - 1] ?? -Infinity
     const inEffect = this.#timelines.flatMap((timeline) => {
       const newest = timeline.findLast((version) => startOf(version) <= instant)
       return newest?.rule.eventNames.includes(this.#name) === true ? [newest.rule] : []
     })
-    return Object.freeze(inEffect)
+    return new RuleIndex(inOrder(inOneLane(inEffect)))
   }
+}
+
+/** By priority, the greatest first, then by rule id. */
+function inOrder(rules: readonly CompiledRule[]): readonly CompiledRule[] {
+  return rules.toSorted(
+    (a, b) => (b.priority ?? 0) - (a.priority ?? 0) || (a.ruleId < b.ruleId ? -1 : Number(a.ruleId > b.ruleId)),
+  )
+}
+
+/**
+ * Which rule of an exclusive group is the first that matches is known only once all of them can be judged: where one of
+ * them is of the strict lane, all are.
+ */
+function inOneLane(rules: readonly CompiledRule[]): readonly CompiledRule[] {
+  const strict = new Set(rules.filter(({ ordering }) => ordering === 'strict').map((rule) => rule.exclusiveGroup))
+  strict.delete(undefined)
+  return rules.map((rule) => (strict.has(rule.exclusiveGroup) ? { ...rule, ordering: 'strict' } : rule))
 }

@@ -35,6 +35,7 @@ export function testRule(rule: Partial<CompiledRule> & { readonly ruleId: string
 export function testRules(rules: readonly CompiledRule[]): RuleSet {
   return {
     at: (eventName) => rules.filter((rule) => rule.eventNames.includes(eventName)),
+    candidates: ({ eventName }) => rules.filter((rule) => rule.eventNames.includes(eventName)),
     hasStrict: (eventName) => rules.some((rule) => rule.ordering === 'strict' && rule.eventNames.includes(eventName)),
     windows: NO_WINDOWS,
     versions: rules.map((rule) => ({ rule, effectiveFrom: undefined })),
