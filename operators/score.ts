@@ -17,11 +17,27 @@ export function createScore(): Operator<Turn, Scoring> {
       for (const { accountKey } of turn.scorings) batch.state.ask(ACCOUNTS, accountKey)
     },
     process(turn, _batch, next) {
+      let taken = NO_GROUPS
       for (const scoring of turn.scorings) {
-        if (scoring.rule.windows === undefined || matchesNow(scoring, turn)) next(scoring)
+        if (isTaken(scoring.rule, taken)) continue
+        if (scoring.rule.windows !== undefined && !matchesNow(scoring, turn)) continue
+        taken = withGroup(scoring.rule, taken)
+        next(scoring)
       }
     },
   }
+}
+
+/** Exclusive groups of which a rule has matched the event: rules come in the order in which they are judged. */
+type Groups = readonly string[]
+const NO_GROUPS: Groups = []
+
+function isTaken({ exclusiveGroup }: CompiledRule, taken: Groups): boolean {
+  return exclusiveGroup !== undefined && taken.includes(exclusiveGroup)
+}
+
+function withGroup({ exclusiveGroup }: CompiledRule, taken: Groups): Groups {
+  return exclusiveGroup === undefined ? taken : [...taken, exclusiveGroup]
 }
 
 const NOTHING: readonly Scoring[] = []
@@ -30,8 +46,10 @@ const NOT_YET: Points = { ok: true, points: 0 }
 
 function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): readonly Scoring[] {
   let found: Scoring[] | undefined
-  for (const rule of rules.at(event.eventName, event.ts)) {
-    if (rule.ordering !== lane || !mayMatch(rule, event)) continue
+  let taken = NO_GROUPS
+  for (const rule of rules.candidates(event)) {
+    if (rule.ordering !== lane || isTaken(rule, taken) || !mayMatch(rule, event)) continue
+    if (rule.windows === undefined) taken = withGroup(rule, taken)
     found ??= []
     found.push({
       event,
