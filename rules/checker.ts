@@ -364,7 +364,9 @@ class Checker {
       'ONCEWARD_E_RULE_WRONG_TYPE',
       node,
       `${TYPE_NAMES[first]} is never compared with ${TYPE_NAMES[second]}`,
-      'numbers stand without quotes, texts within them',
+      known.includes('duration')
+        ? 'write a length of time with its unit: 30m or 7d'
+        : 'numbers stand without quotes, texts within them',
     )
     return false
   }

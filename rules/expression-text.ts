@@ -4,6 +4,7 @@ import type { EventFields } from './field-check.ts'
 import { parseExpression } from './parser.ts'
 import type { Segments } from './segment.ts'
 import type { Expression } from './syntax-tree.ts'
+import type { WindowUses } from './window-spec.ts'
 import type { YamlSource } from './yaml-source.ts'
 
 /** What the expressions of one rule are read in. */
@@ -15,6 +16,10 @@ export interface Scope {
   readonly knownSegments?: SegmentNames | undefined
   /** Where given, a field that is not among them is an error, and so is a type that does not fit. */
   readonly fields?: EventFields | undefined
+  /** As `fields`, for the events that a window counts. */
+  readonly fieldsOf?: ((eventNames: readonly string[]) => EventFields) | undefined
+  /** Notes what is looked at of recent events; without it that is refused. */
+  readonly windows?: WindowUses | undefined
 }
 
 /** An expression and the text of the file that it was read from. */
@@ -31,7 +36,12 @@ export function readExpression(
   scope: Scope,
 ): LocatedExpression | undefined {
   const parsed = parseExpression(scalar.value)
-  const context = { fields: scope.fields, segments: scope.knownSegments }
+  const context = {
+    fields: scope.fields,
+    segments: scope.knownSegments,
+    windows: scope.windows !== undefined,
+    fieldsOf: (eventName: string) => scope.fieldsOf?.([eventName]),
+  }
   const faults = parsed.ok ? checkExpression(parsed.expression, wanted, scope.zone, context) : [parsed.fault]
   for (const fault of faults) source.reportFault(scalar, fault)
   const wrong = faults.some(({ severity }) => severity !== 'warning')

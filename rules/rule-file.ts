@@ -11,7 +11,9 @@ import { DEFAULT_ZONE, readCaps, readScore, readScoreEntries, type Score } from 
 import type { Segments } from './segment.ts'
 import { readWhen, type When } from './when-section.ts'
 import { canonicalJson, isObject, jsonOf } from './yaml-json.ts'
-import { type Entries, type Entry, readChoice, readMap, readNumber, readText, required } from './yaml-reader.ts'
+import { readOrdering } from './window-section.ts'
+import { WindowUses } from './window-spec.ts'
+import { type Entries, type Entry, readMap, readNumber, readText, required } from './yaml-reader.ts'
 import { type RuleFile, YamlSource } from './yaml-source.ts'
 
 /** A rule as it was read from a file. */
@@ -109,21 +111,25 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
   const entries = readScoreEntries(source, required(source, top, 'score', owner('write score: { formula: "1" }')))
   const timeZone = entries?.zone ?? DEFAULT_ZONE
   const { segments, knownSegments, fieldsOf } = options
+  const windows = new WindowUses()
   const scopeOf = (names: readonly string[]): Scope => ({
     zone: timeZone,
     segments,
     knownSegments,
     fields: names.length === 0 ? undefined : fieldsOf?.(names),
+    fieldsOf,
+    windows,
   })
   const when = readWhen(source, required(source, top, 'when', owner('write when: { event_name: bet }')), scopeOf)
   const scope = scopeOf(when?.eventNames ?? [])
   const score = entries && readScore(source, entries, scope)
   const caps = readCaps(source, entries?.keys.get('caps'))
-  const ordering = readChoice(source, top.get('ordering'), ['any', 'strict'] as const) ?? 'any'
   const turn = readTurn(source, top)
   const triggerEntry = top.get('reward_trigger')
   const trigger = triggerEntry && readTrigger(source, triggerEntry)
   const guardrails = readGuardrails(source, top.get('guardrails'))
+  const asked = when && { node: when.names.key, mayMatch: when.mayMatch }
+  const lane = readOrdering(source, top.get('ordering'), asked, windows)
   const { version, experiment, effectiveFrom } = readMeta(source, top.get('meta'), timeZone)
   if (ruleId === undefined || when === undefined || score === undefined || source.problems.length > 0) return undefined
   const rule: CompiledRule = {
@@ -131,7 +137,7 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
     version,
     ...(experiment === undefined ? {} : { experiment }),
     eventNames: when.eventNames,
-    ordering,
+    ...lane,
     ...turn,
     timeZone,
     matches: when.matches,

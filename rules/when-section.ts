@@ -2,6 +2,7 @@ import { isSeq } from 'yaml'
 import { type Equality, equalitiesOf } from './equality.ts'
 import { compileCondition, type Condition } from './expression.ts'
 import { type LocatedExpression, readExpression, type Scope } from './expression-text.ts'
+import { looksBack } from './window-checker.ts'
 import { type Entry, readList, readMap, readText, required } from './yaml-reader.ts'
 import { isTextScalar, type YamlSource } from './yaml-source.ts'
 
@@ -18,6 +19,8 @@ export interface When {
   readonly filters: readonly LocatedExpression[]
   /** All filters hold. */
   readonly matches: Condition
+  /** Those hold that do not look at recent events. */
+  readonly mayMatch: Condition
   readonly equalities: readonly Equality[]
 }
 
@@ -35,11 +38,14 @@ export function readWhen(
   const scope = scopeOf(eventNames ?? [])
   const read = filters === undefined ? [] : readFilters(source, filters, scope)
   if (names === undefined || eventNames === undefined) return undefined
-  const conditions = read.map(({ expression, scalar }) =>
-    compileCondition(expression, true, { ...scope, text: scalar.value }),
-  )
+  const compiled = read.map(({ expression, scalar }) => ({
+    holds: compileCondition(expression, true, { ...scope, text: scalar.value }),
+    looksBack: looksBack(expression),
+  }))
+  const conditions = compiled.map(({ holds }) => holds)
+  const mayMatch = allOf(compiled.filter((condition) => !condition.looksBack).map(({ holds }) => holds))
   const equalities = equalitiesOf(read.map(({ expression }) => expression))
-  return { eventNames, names, filters: read, matches: allOf(conditions), equalities }
+  return { eventNames, names, filters: read, matches: allOf(conditions), mayMatch, equalities }
 }
 
 function readEventNames(source: YamlSource, entry: Entry): string[] | undefined {

@@ -1,6 +1,6 @@
-import { formatDuration } from '../core/durations.ts'
+import { DAY_MS, SECOND_MS } from '../core/durations.ts'
 import type { Fault } from './problem.ts'
-import type { ArithmeticNode, Expression, FieldNode } from './syntax-tree.ts'
+import { type ArithmeticNode, childrenOf, type Expression, type FieldNode } from './syntax-tree.ts'
 import { SEQUENCE_STEPS_MAX, WINDOW_LENGTH_MS_MAX, WINDOW_LENGTH_MS_MIN } from './window-lengths.ts'
 import { WINDOW_SIGNATURES, type WindowNode } from './window-syntax.ts'
 
@@ -50,9 +50,9 @@ function fieldFaults(node: WindowNode, path: readonly string[], checks: StepChec
 
 function lengthFaults({ lengthMs, start }: WindowNode): readonly Fault[] {
   if (lengthMs === undefined || (lengthMs >= WINDOW_LENGTH_MS_MIN && lengthMs <= WINDOW_LENGTH_MS_MAX)) return []
-  const bounds = `${WINDOW_LENGTH_MS_MIN / 1000}s to ${WINDOW_LENGTH_MS_MAX / 86_400_000}d`
-  const message = `a window is ${bounds} long, this one is ${formatDuration(lengthMs)}`
-  return [wrongValue(start, message, 'events further back are no longer remembered')]
+  const [least, most] = [WINDOW_LENGTH_MS_MIN / SECOND_MS, WINDOW_LENGTH_MS_MAX / DAY_MS]
+  const message = `a window is at least ${least}s and at most ${most}d long`
+  return [wrongValue(start, message, `write a length within these bounds, such as ${most}d`)]
 }
 
 function stepFaults({ function: called, steps: { length }, start }: WindowNode): readonly Fault[] {
@@ -63,6 +63,11 @@ function stepFaults({ function: called, steps: { length }, start }: WindowNode):
 
 function wrongValue(start: number, message: string, hint: string): Fault {
   return { code: 'ONCEWARD_E_RULE_WRONG_VALUE', start, message, hint }
+}
+
+/** True where some part of the expression looks at recent events. */
+export function looksBack(node: Expression): boolean {
+  return node.kind === 'window' || childrenOf(node).some(looksBack)
 }
 
 /** Two lengths of time divided give a number: `last(login) / 1d`. */
