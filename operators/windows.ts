@@ -1,6 +1,7 @@
 import type { PlayerEvent, RecentEvents } from '../core/model/event.ts'
 import type { WindowsInUse } from '../rules/window-index.ts'
-import { type UserWindows, WINDOWS } from '../state/window-state.ts'
+import { WINDOWS } from '../state/stores.ts'
+import type { UserWindows } from '../state/window-state.ts'
 import type { BatchContext, Operator, Turn } from './operator.ts'
 import { emptyWindow, feedWindow, windowValue } from './window-fold.ts'
 

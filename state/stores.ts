@@ -1,5 +1,6 @@
 import type { JsonObject } from '../core/model/event.ts'
 import { jsonStore } from './store.ts'
+import type { UserWindows } from './window-state.ts'
 
 /**
  * Everything a partition remembers. All but `stamp` and `seen` stand in the changelog under the same key; `seen` is an
@@ -40,6 +41,8 @@ export function settledOffset(meta: TaskMeta | undefined): number | undefined {
 
 export const ACCOUNTS = jsonStore<Account>('account', 'a')
 export const HELD = jsonStore<HeldEvent>('held', 'h')
+/** By user id. */
+export const WINDOWS = jsonStore<UserWindows>('windows', 'w')
 export const META = jsonStore<TaskMeta>('meta', 'm')
 export const TASK_META_KEY = 'task'
 

@@ -1,5 +1,3 @@
-import { jsonStore } from './store.ts'
-
 /**
  * What is remembered of one window of one user. `at` is the event time of the last event that counted, ms. `data` is a
  * flat list whose shape the function gives (operators/window-fold.ts): slices in order of time with what they hold.
@@ -11,6 +9,3 @@ export interface WindowState {
 
 /** The windows of one user, by the id of their spec: one record, since one event mostly touches several. */
 export type UserWindows = Record<string, WindowState>
-
-/** By user id. */
-export const WINDOWS = jsonStore<UserWindows>('windows', 'w')
