@@ -11,7 +11,7 @@ import type { UserWindows } from './window-state.ts'
 export interface Account {
   /** Progress by calendar period: [period, points, …], newest last. One pair where the rule never resets. */
   progress: (string | number)[]
-  /** Points given by calendar minute: [index of the minute in local time, points, …]. Empty where nothing caps it. */
+  /** Points given by calendar minute: [index of the minute in local time, points, …]. Counted whether capped or not. */
   minutes: number[]
   hours: number[]
   days: number[]
