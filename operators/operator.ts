@@ -1,7 +1,7 @@
 import type { DlqRecord } from '../core/model/dlq.ts'
 import type { PlayerEvent, RecentEvents } from '../core/model/event.ts'
 import type { RewardTask } from '../core/model/reward.ts'
-import type { ScoreRecord } from '../core/model/score.ts'
+import type { ScoreRecord, WithheldReward } from '../core/model/score.ts'
 import type { LogRecord } from '../core/ports/log.ts'
 import type { CompiledRule, Points, RuleSet } from '../rules/compiled.ts'
 import type { StagedState } from '../state/staged-state.ts'
@@ -116,8 +116,19 @@ export interface Scoring {
   /** Filled in by threshold. */
   progress: number
   period: string
-  /** Indices of the thresholds that the event crossed. */
-  crossed: readonly number[]
+  /** The rewards that the event brings. */
+  granted: readonly Grant[]
+  /** Those that it would bring, but for a reason. */
+  withheld: readonly WithheldReward[]
+}
+
+/** A threshold that was crossed and whose reward is given. */
+export interface Grant {
+  /** Of the threshold. */
+  readonly index: number
+  /** What the reward's formula gave; absent: the reward says it itself. */
+  readonly amount?: number
+  readonly cost?: number
 }
 
 export function emptyOutput(): BatchOutput {

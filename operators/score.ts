@@ -41,7 +41,7 @@ function withGroup({ exclusiveGroup }: CompiledRule, taken: Groups): Groups {
 }
 
 const NOTHING: readonly Scoring[] = []
-const NO_THRESHOLDS: readonly number[] = []
+const NONE: readonly never[] = []
 const NOT_YET: Points = { ok: true, points: 0 }
 
 function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): readonly Scoring[] {
@@ -63,7 +63,8 @@ function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): r
       cutBy: null,
       progress: 0,
       period: '',
-      crossed: NO_THRESHOLDS,
+      granted: NONE,
+      withheld: NONE,
     })
   }
   return found ?? NOTHING

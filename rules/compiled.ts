@@ -1,6 +1,7 @@
 import type { PlayerEvent } from '../core/model/event.ts'
 import type { Equality } from './equality.ts'
 import type { Guardrails, Reward } from '../core/model/reward.ts'
+import type { AmountFormula } from './reward-amount.ts'
 import type { WindowIndex } from './window-index.ts'
 import type { WindowSpec } from './window-spec.ts'
 
@@ -56,6 +57,26 @@ export interface Trigger {
   /** Aligned with `thresholds`. */
   readonly rewards: readonly Reward[]
   readonly reset: Reset
+  /** Amounts that are worked out at the crossing, by the index of the reward; absent: none is. */
+  readonly formulas?: ReadonlyMap<number, RewardFormulas>
+  /** How often a user gets rewards of this rule; absent: as often as thresholds are crossed. */
+  readonly limits?: RewardLimits
+}
+
+/** What of a reward is worked out at the crossing, in place of what the reward says itself. */
+export interface RewardFormulas {
+  readonly amount?: AmountFormula
+  readonly cost?: AmountFormula
+}
+
+/** Per user, over all versions of the rule; periods are those of the calendar in the rule's zone. */
+export interface RewardLimits {
+  /** Least time between two rewards, ms of event time. */
+  readonly coolDownMs?: number
+  readonly perDay?: number
+  readonly perWeek?: number
+  readonly perMonth?: number
+  readonly ever?: number
 }
 
 /** A rule with the instant from which it is in effect. */

@@ -126,11 +126,10 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
   const caps = readCaps(source, entries?.keys.get('caps'))
   const turn = readTurn(source, top)
   const triggerEntry = top.get('reward_trigger')
-  const trigger = triggerEntry && readTrigger(source, triggerEntry)
+  const trigger = triggerEntry && readTrigger(source, triggerEntry, scope)
   const guardrails = readGuardrails(source, top.get('guardrails'))
   const asked = when && { node: when.names.key, mayMatch: when.mayMatch }
   const lane = readOrdering(source, top.get('ordering'), asked, windows)
-  const { version, experiment, effectiveFrom } = readMeta(source, top.get('meta'), timeZone)
   if (ruleId === undefined || when === undefined || score === undefined || source.problems.length > 0) return undefined
   const rule: CompiledRule = {
     ruleId,
@@ -173,6 +172,7 @@ function hashOf(source: YamlSource, root: Node, version: string): string {
 }
 
 interface Meta {
+  readonly entries: Entries
   readonly version: string
   readonly experiment: string | undefined
   readonly effectiveFrom: number | undefined
@@ -192,6 +192,7 @@ function readMeta(source: YamlSource, entry: Entry | undefined, zone: string): M
     })
   }
   return {
+    entries: meta,
     version: readText(source, meta.get('version'), VERSION) ?? DEFAULT_VERSION,
     experiment: readText(source, meta.get('experiment')),
     effectiveFrom: date?.ok === true ? date.range.from : undefined,

@@ -6,7 +6,7 @@ import type { YamlSource } from './yaml-source.ts'
 
 /**
  * The lane of a rule, and what it looks at of recent events. What a window comes to depends on the order of events, so a
- * rule that looks at one is of the strict lane, whether it says so or not.
+ * rule that looks at one is of the strict lane, whether it says so or not. So is one that limits its rewards.
  */
 export function readOrdering(
   source: YamlSource,
@@ -19,7 +19,7 @@ export function readOrdering(
   if (entry !== undefined && ordering === 'any') {
     source.report(entry.value, {
       code: 'ONCEWARD_E_RULE_WRONG_VALUE',
-      message: 'a rule that looks at recent events is scored in order of event time: its ordering is strict',
+      message: `a rule that ${what} is scored in order of event time: its ordering is strict`,
       hint: 'remove ordering, or write ordering: strict',
     })
   }

@@ -15,6 +15,16 @@ export interface Account {
   minutes: number[]
   hours: number[]
   days: number[]
+  /** The rewards given so far; absent before the first. */
+  given?: GivenRewards
+}
+
+/** Rewards that one user was given by one rule. */
+export interface GivenRewards {
+  /** Event time of the latest, ms; null: none yet. */
+  last: number | null
+  /** How many by calendar day, week, month and ever: [period, count, …]. */
+  periods: (string | number)[]
 }
 
 /** An event of the strict lane that waits for its turn. */

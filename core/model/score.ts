@@ -20,6 +20,8 @@ export interface ScoreRecord {
   /** Why a rule that matched scored nothing, where the formula gave no finite number. */
   readonly reason?: 'not_finite'
   readonly detail?: string
+  /** Thresholds that were crossed without their reward being given, and why; absent: none. */
+  readonly withheld?: readonly WithheldReward[]
   /** RFC 3339. */
   readonly event_ts: string
 }
