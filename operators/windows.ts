@@ -59,12 +59,18 @@ function forget(found: UserWindows, { byId }: WindowsInUse): boolean {
   return changed
 }
 
-/** Worked out when the rule of this very event is judged, before the next one changes the windows. */
+/** Each is worked out once, when a rule asks for it: that is before the next event changes the windows. */
 function recentEvents(found: UserWindows, { byId }: WindowsInUse, event: PlayerEvent): RecentEvents {
+  const known = new Map<string, number>()
   return {
     value: (id) => {
-      const active = byId.get(id)
-      return active === undefined ? Number.NaN : windowValue(found[id], active.spec, event)
+      let value = known.get(id)
+      if (value === undefined) {
+        const active = byId.get(id)
+        value = active === undefined ? Number.NaN : windowValue(found[id], active.spec, event)
+        known.set(id, value)
+      }
+      return value
     },
   }
 }

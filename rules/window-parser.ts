@@ -131,8 +131,12 @@ function streakUnit(tokens: TokenCursor): StreakUnit {
 function comma(tokens: TokenCursor, called: WindowFunction): void {
   if (tokens.accept(',')) return
   const token = tokens.peek()
-  const where = token.kind !== 'end' && !isSymbol(token, ')') ? 'a condition on these events follows `where`; ' : ''
-  fail(token.start, `a comma is needed here`, `${where}write ${WINDOW_SIGNATURES[called]}`)
+  const hint = `write ${WINDOW_SIGNATURES[called]}`
+  if (isSymbol(token, ')')) {
+    const missing = called === 'streak' ? 'day or week' : 'a length of time'
+    fail(token.start, `${called} needs ${missing} after a comma`, hint)
+  }
+  fail(token.start, 'a comma is needed here', `a condition on these events follows \`where\`; ${hint}`)
 }
 
 function close(tokens: TokenCursor, called: WindowFunction): number {
