@@ -121,38 +121,9 @@ describe('what windows are used for', () => {
 })
 
 describe('any text of such words', () => {
-  const words = fc.constantFrom(
-    ...[
-      'count(',
-      'sum(',
-      'max(',
-      'distinct(',
-      'last(',
-      'streak(',
-      'sequence(',
-      'exists(',
-      ')',
-      ',',
-      'where',
-      'day',
-      'week',
-    ],
-    ...[
-      'bet',
-      'deposit',
-      'login',
-      'bet.payload.bet',
-      'payload.bet',
-      'payload',
-      '"bet"',
-      '7d',
-      '30m',
-      '36d',
-      '1',
-      '0.5s',
-    ],
-    ...['>=', '==', '/', '+', 'and', 'or', 'not', 'in', 'between', '[', ']', 'now', '"2025-11-01"'],
-  )
+  const WORDS = `count( sum( max( distinct( last( streak( sequence( exists( ) , where day week bet deposit login bet.payload.bet
+    payload.bet payload "bet" 7d 30m 36d 1 0.5s >= == / + and or not in between [ ] now "2025-11-01"`
+  const words = fc.constantFrom(...WORDS.split(/\s+/))
   const whole = fc.constantFrom(
     'count(bet, 1d)',
     'last(login)',
