@@ -1,5 +1,7 @@
 import { rewardTaskId, scoringKey } from '../core/ids.ts'
+import type { Assignment } from '../core/model/experiment.ts'
 import type { Reward, RewardTask } from '../core/model/reward.ts'
+import { stratumOf } from '../rules/rollout.ts'
 import type { Grant, Operator, Scoring } from './operator.ts'
 
 /** Writes the score of every rule that matched, and a reward task for every reward that it brings. */
@@ -26,6 +28,7 @@ export function createRewardEmit(): Operator<Scoring, never> {
           cut_by: scoring.cutBy,
           ...(formula.ok ? {} : { reason: 'not_finite' as const, detail: formula.detail }),
           ...(scoring.withheld.length === 0 ? {} : { withheld: scoring.withheld }),
+          ...assignmentOf(scoring),
           event_ts: new Date(event.ts).toISOString(),
         },
       })
@@ -41,7 +44,14 @@ export function createRewardEmit(): Operator<Scoring, never> {
   }
 }
 
-function rewardTask({ event, rule, period }: Scoring, grant: Grant): RewardTask | undefined {
+/** Nothing where the rule is the same for all. */
+function assignmentOf({ event, rule }: Scoring): Assignment | undefined {
+  if (rule.experiment === undefined || rule.arm === undefined) return undefined
+  return { experiment: rule.experiment, arm: rule.arm, stratum: stratumOf(event) }
+}
+
+function rewardTask(scoring: Scoring, grant: Grant): RewardTask | undefined {
+  const { event, rule, period } = scoring
   const threshold = rule.trigger?.thresholds[grant.index]
   const reward = rule.trigger?.rewards[grant.index]
   if (threshold === undefined || reward === undefined) return undefined
@@ -56,6 +66,7 @@ function rewardTask({ event, rule, period }: Scoring, grant: Grant): RewardTask 
       period,
       event_id: event.eventId,
       ...(rule.experiment === undefined ? {} : { experiment: rule.experiment }),
+      ...assignmentOf(scoring),
     },
     reward: rewardOf(reward, grant),
     pool_id: rule.guardrails.budget_pool ?? null,

@@ -11,6 +11,12 @@ export interface CompiledRule {
   /** `meta.version`; `"1.0"` where the file has none. */
   readonly version: string
   readonly experiment?: string
+  /** Percent of the players that this version is for, with at most two decimals; absent: all. */
+  readonly rollout?: number
+  /** The variants among which the players of `experiment` are divided; absent: none. */
+  readonly arms?: Arms
+  /** Which of the variants this is. */
+  readonly arm?: string
   /** The events it looks at. */
   readonly eventNames: readonly string[]
   /** `strict`: gets its events in event-time order, once the watermark has passed them by the reordering window. */
@@ -37,6 +43,14 @@ export interface CompiledRule {
   readonly caps: Caps
   readonly trigger?: Trigger
   readonly guardrails: Guardrails
+}
+
+/** The arms of an experiment: each is the rule as its players have it. */
+export interface Arms {
+  /** What players are hashed with. */
+  readonly seed: string
+  /** Weights are above 0; an arm's part of their sum is its part of the players. */
+  readonly variants: readonly { readonly rule: CompiledRule; readonly weight: number }[]
 }
 
 export type Points = { readonly ok: true; readonly points: number } | { readonly ok: false; readonly detail: string }
@@ -88,9 +102,18 @@ export interface RuleVersion {
   readonly countsFrom?: number
 }
 
+/** Something that was said of a published rule: from event time `from` (ms) on it holds. */
+export type RuleSwitch = { readonly ruleId: string; readonly from: number } & (
+  | { readonly kind: 'paused' | 'resumed' | 'retired' }
+  | { readonly kind: 'ramped'; readonly version: string; readonly rollout: number }
+)
+
 /** The rules as of one position in the control topic. Immutable. */
 export interface RuleSet {
-  /** The rules that look at `eventName`, each in the newest version in effect at event time `ts`, in the order in which they are judged. */
+  /**
+   * The rules that look at `eventName`, each in the newest version in effect at event time `ts`, in the order in which they
+   * are judged. A rule that is not the same for all players stands there once for each part of them.
+   */
   at(eventName: string, ts: number): readonly CompiledRule[]
   /** Those of `at` that the event can match, as far as a look at single fields tells. */
   candidates(event: PlayerEvent): readonly CompiledRule[]

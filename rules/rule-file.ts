@@ -7,6 +7,7 @@ import type { Scope } from './expression-text.ts'
 import type { EventFields } from './field-check.ts'
 import type { RuleProblem } from './problem.ts'
 import { readGuardrails, readTrigger } from './reward-section.ts'
+import { PERCENT, readExperiment, withArms } from './rollout-section.ts'
 import { DEFAULT_ZONE, readCaps, readScore, readScoreEntries, type Score } from './score-section.ts'
 import type { Segments } from './segment.ts'
 import { readWhen, type When } from './when-section.ts'
@@ -43,7 +44,16 @@ export const TOP_KEYS = [
   'guardrails',
   'meta',
 ] as const
-export const META_KEYS = ['version', 'experiment', 'effective_from', 'name', 'description', 'owner', 'ticket'] as const
+export const META_KEYS = [
+  'version',
+  'effective_from',
+  'rollout',
+  'experiment',
+  'name',
+  'description',
+  'owner',
+  'ticket',
+] as const
 export const PRIORITY_MAX = 1_000_000
 
 const RULE_ID = {
@@ -129,12 +139,16 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
   const trigger = triggerEntry && readTrigger(source, triggerEntry, scope)
   const guardrails = readGuardrails(source, top.get('guardrails'))
   const asked = when && { node: when.names.key, mayMatch: when.mayMatch }
+  const meta = readMeta(source, top.get('meta'), timeZone)
+  const experiment = readExperiment(source, meta.entries.get('experiment'), scope)
   const lane = readOrdering(source, top.get('ordering'), asked, windows)
   if (ruleId === undefined || when === undefined || score === undefined || source.problems.length > 0) return undefined
+  const { version, rollout, effectiveFrom } = meta
   const rule: CompiledRule = {
     ruleId,
     version,
-    ...(experiment === undefined ? {} : { experiment }),
+    ...(experiment === undefined ? {} : { experiment: experiment.id }),
+    ...(rollout === undefined ? {} : { rollout }),
     eventNames: when.eventNames,
     ...lane,
     ...turn,
@@ -146,7 +160,12 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
     ...(trigger === undefined ? {} : { trigger }),
     guardrails,
   }
-  return { rule, effectiveFrom, contentHash: hashOf(source, root, version), parts: { source, top, when, score } }
+  return {
+    rule: withArms(rule, experiment),
+    effectiveFrom,
+    contentHash: hashOf(source, root, version),
+    parts: { source, top, when, score },
+  }
 }
 
 /** Whose turn it is among several rules. */
@@ -174,7 +193,7 @@ function hashOf(source: YamlSource, root: Node, version: string): string {
 interface Meta {
   readonly entries: Entries
   readonly version: string
-  readonly experiment: string | undefined
+  readonly rollout: number | undefined
   readonly effectiveFrom: number | undefined
 }
 
@@ -194,7 +213,7 @@ function readMeta(source: YamlSource, entry: Entry | undefined, zone: string): M
   return {
     entries: meta,
     version: readText(source, meta.get('version'), VERSION) ?? DEFAULT_VERSION,
-    experiment: readText(source, meta.get('experiment')),
+    rollout: readNumber(source, meta.get('rollout'), PERCENT),
     effectiveFrom: date?.ok === true ? date.range.from : undefined,
   }
 }
