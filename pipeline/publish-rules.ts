@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
-import { controlKey, encodeControlRecord, type PublicationPlan, planPublication } from '../rules/control.ts'
+import { type PublicationPlan, planPublication, recordsOf } from '../rules/control.ts'
 import type { RuleSource } from '../rules/rule-file.ts'
 import { RuleFeed } from './rule-feed.ts'
 
@@ -26,18 +26,11 @@ export async function publishRules(options: PublishOptions): Promise<Publication
     await feed.catchUp()
     const nowMs = clock.now()
     const plan = planPublication(feed.state, rules, { nowMs, ...(publishedBy === undefined ? {} : { publishedBy }) })
-    if (plan.refused.length > 0 || plan.publish.length === 0) return plan
+    const records = recordsOf(plan)
+    if (plan.refused.length > 0 || records.length === 0) return plan
     const producer = await log.producer()
     try {
-      await producer.send(
-        plan.publish.map((record) => ({
-          topic,
-          partition: 0,
-          key: controlKey(record),
-          value: encodeControlRecord(record),
-          timestamp: nowMs,
-        })),
-      )
+      await producer.send(records.map((record) => ({ topic, partition: 0, ...record, timestamp: nowMs })))
     } finally {
       await producer.close()
     }

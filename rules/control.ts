@@ -6,6 +6,16 @@ import { versionKey } from './load.ts'
 import type { RuleProblem } from './problem.ts'
 import { readRule, type RuleSource } from './rule-file.ts'
 import { ruleSetOf } from './rule-set.ts'
+import type { Segments } from './segment.ts'
+import {
+  encodeSegmentRecord,
+  foldSegments,
+  isSegmentValue,
+  planSegments,
+  segmentKey,
+  type SegmentRecords,
+  type SegmentState,
+} from './segment-control.ts'
 
 /**
  * The rules.control topic: who published which version of which rule, from when on. Pure: records in, decisions out.
@@ -83,6 +93,7 @@ export interface PublishedRule {
 /** What the control topic says, read from its beginning up to some position. */
 export interface ControlState {
   readonly set: RuleSet
+  readonly segments: SegmentState
   /** By versionKey, in the order of publication. */
   readonly published: ReadonlyMap<string, PublishedRule>
   /** Records that were ignored, and why; the rest is in force. */
@@ -99,10 +110,12 @@ export interface ControlEntry {
 /** Folds the records of the control topic, in the order of the log. Never throws on what a record holds. */
 export function foldControl(entries: readonly ControlEntry[]): ControlState {
   const published = new Map<string, PublishedRule>()
-  const problems: RuleProblem[] = []
-  for (const { value, place } of entries) {
-    if (value === null) continue
-    const entry = readEntry(value.toString(), place)
+  const said = entries.flatMap(({ value, place }) => (value === null ? [] : [{ value, place }]))
+  const segments = foldSegments(said.filter(({ value }) => isSegmentValue(value)))
+  const problems: RuleProblem[] = [...segments.problems]
+  for (const { value, place } of said) {
+    if (isSegmentValue(value)) continue
+    const entry = readEntry(value.toString(), place, segments.segments)
     if (!entry.ok) {
       problems.push(...entry.problems)
       continue
@@ -120,18 +133,18 @@ export function foldControl(entries: readonly ControlEntry[]): ControlState {
     const known = Date.parse(record.published_at) + EFFECTIVE_MARGIN_MS
     return { rule: source.rule, effectiveFrom, countsFrom: Math.min(effectiveFrom, known) }
   })
-  return { set: ruleSetOf(versions), published, problems }
+  return { set: ruleSetOf(versions), segments, published, problems }
 }
 
 type EntryReading =
   | { readonly ok: true; readonly rule: PublishedRule }
   | { readonly ok: false; readonly problems: readonly RuleProblem[] }
 
-function readEntry(value: string, place: string): EntryReading {
+function readEntry(value: string, place: string, segments: Segments): EntryReading {
   const decoded = decodeControlRecord(value)
   if (!decoded.ok) return { ok: false, problems: [atPlace(place, `this record is ignored: ${decoded.message}`)] }
   const { record } = decoded
-  const reading = readRule({ file: record.file, text: record.content })
+  const reading = readRule({ file: record.file, text: record.content }, { segments })
   if (!reading.ok)
     return {
       ok: false,
@@ -159,10 +172,20 @@ function atPlace(place: string, message: string): RuleProblem {
 }
 
 export interface PublicationPlan {
+  /** Segments that the rules name and that say something new; each is written before the rules. */
+  readonly segments: readonly SegmentRecords[]
   /** In the order in which to write them. */
   readonly publish: readonly ControlRecord[]
   readonly unchanged: readonly RuleSource[]
   readonly refused: readonly RuleProblem[]
+}
+
+/** All that a plan writes on the control topic, in order. */
+export function recordsOf({ segments, publish }: PublicationPlan): readonly { key: string; value: string }[] {
+  return [
+    ...segments.flat().map((record) => ({ key: segmentKey(record), value: encodeSegmentRecord(record) })),
+    ...publish.map((record) => ({ key: controlKey(record), value: encodeControlRecord(record) })),
+  ]
 }
 
 type Decision =
@@ -203,7 +226,9 @@ export function planPublication(
         unreachable(decision)
     }
   }
-  return { publish, unchanged, refused }
+  const named = new Map(rules.flatMap((rule) => (rule.segments ?? []).map((each) => [each.segmentId, each] as const)))
+  const moment = { nowMs, marginMs: EFFECTIVE_MARGIN_MS, publishedBy }
+  return { segments: planSegments(known.segments, named.values(), moment), publish, unchanged, refused }
 }
 
 interface Moment {

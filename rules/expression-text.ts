@@ -11,7 +11,7 @@ import type { YamlSource } from './yaml-source.ts'
 export interface Scope {
   /** IANA name: where dates and parts of now are read. */
   readonly zone: string
-  readonly segments?: Segments | undefined
+  readonly segments?: Pick<Segments, 'get'> | undefined
   /** Where given, a segment that is not among them is an error. */
   readonly knownSegments?: SegmentNames | undefined
   /** Where given, a field that is not among them is an error, and so is a type that does not fit. */

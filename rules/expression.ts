@@ -35,7 +35,7 @@ export interface CompileContext {
   readonly zone: string
   readonly text: string
   /** The segments by name; whether a user is in one that is not there is unknown. */
-  readonly segments?: Segments | undefined
+  readonly segments?: Pick<Segments, 'get'> | undefined
   /** Notes what the expression looks at of recent events. */
   readonly windows?: WindowUses | undefined
 }

@@ -10,6 +10,7 @@ import { readGuardrails, readTrigger } from './reward-section.ts'
 import { PERCENT, readExperiment, withArms } from './rollout-section.ts'
 import { DEFAULT_ZONE, readCaps, readScore, readScoreEntries, type Score } from './score-section.ts'
 import type { Segments } from './segment.ts'
+import type { SegmentSource } from './segment-file.ts'
 import { readWhen, type When } from './when-section.ts'
 import { canonicalJson, isObject, jsonOf } from './yaml-json.ts'
 import { readOrdering } from './window-section.ts'
@@ -24,6 +25,8 @@ export interface RuleSource extends RuleFile {
   readonly effectiveFrom: number | undefined
   /** SHA-256, hex, over what the file says; comments, blanks and the order of keys don't count. */
   readonly contentHash: string
+  /** The segments that it names, where they are at hand; they are published with it. */
+  readonly segments?: readonly SegmentSource[]
 }
 
 export type RuleReading =
@@ -72,7 +75,7 @@ const GROUP = {
 /** What is known outside of the file. */
 export interface ReadOptions {
   /** What conditions ask; a segment that is not there has unknown members. */
-  readonly segments?: Segments | undefined
+  readonly segments?: Pick<Segments, 'get'> | undefined
   /** Where given, a segment that is not among them is an error. */
   readonly knownSegments?: SegmentNames | undefined
   /** Where given, fields and their types are checked. */

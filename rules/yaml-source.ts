@@ -7,6 +7,8 @@ export interface RuleFile {
   /** As messages name it. */
   readonly file: string
   readonly text: string
+  /** What stands in the file that `users_file` names, where it was found. */
+  readonly users?: string
 }
 
 /** Longest rule file, in UTF-16 code units; far below what one record of the control topic may hold. */
