@@ -30,6 +30,9 @@ export const ERROR_KINDS = {
   ONCEWARD_E_RULE_UNKNOWN_SEGMENT: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_DUPLICATE: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_VERSION_CHANGED: { blame: 'user', retry: false },
+  ONCEWARD_E_RULE_TOO_SOON: { blame: 'user', retry: false },
+  ONCEWARD_E_RULE_RETIRED: { blame: 'user', retry: false },
+  ONCEWARD_E_RULE_NOT_PUBLISHED: { blame: 'user', retry: false },
   // the log
   ONCEWARD_E_LOG_UNAVAILABLE: { blame: 'external', retry: true },
   ONCEWARD_E_LOG_REFUSED: { blame: 'external', retry: false },

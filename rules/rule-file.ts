@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Node } from 'yaml'
+import { isMap, isNode, type Node } from 'yaml'
+import { assert } from '../core/assert.ts'
 import type { SegmentNames } from './checker.ts'
 import type { CompiledRule } from './compiled.ts'
 import { readDate } from './dates.ts'
@@ -16,7 +17,7 @@ import { canonicalJson, isObject, jsonOf } from './yaml-json.ts'
 import { readOrdering } from './window-section.ts'
 import { WindowUses } from './window-spec.ts'
 import { type Entries, type Entry, readMap, readNumber, readText, required } from './yaml-reader.ts'
-import { type RuleFile, YamlSource } from './yaml-source.ts'
+import { type Finding, type RuleFile, YamlSource } from './yaml-source.ts'
 
 /** A rule as it was read from a file. */
 export interface RuleSource extends RuleFile {
@@ -107,6 +108,17 @@ export function readRuleParts(file: RuleFile, options: ReadOptions): PartsReadin
   if (read === undefined || source.problems.length > 0) return { ok: false, problems: inOrder(source.problems) }
   const { parts, ...rule } = read
   return { ok: true, rule: { ...file, ...rule }, parts }
+}
+
+/** A problem of a file that can be read, at the value of a key of `meta`, or at the beginning where there is none. */
+export function problemAtMeta(file: RuleFile, key: (typeof META_KEYS)[number], finding: Finding): RuleProblem {
+  const source = new YamlSource(file)
+  const root = source.parse()
+  const node = isMap(root) ? root.getIn(['meta', key], true) : undefined
+  source.report(isNode(node) ? node : 0, finding)
+  const [problem] = source.problems
+  assert(problem !== undefined, 'what is reported is told')
+  return problem
 }
 
 /** By place. */

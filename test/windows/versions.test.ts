@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { RuleSet, RuleVersion } from '../../rules/compiled.ts'
-import { type ControlRecord, EFFECTIVE_MARGIN_MS, encodeControlRecord, foldControl } from '../../rules/control.ts'
+import { type ControlRecord, EFFECTIVE_LEAD_MS, encodeControlRecord, foldControl } from '../../rules/control.ts'
 import { ruleSetOf } from '../../rules/rule-set.ts'
 import type { UserWindows } from '../../state/window-state.ts'
 import { ruleOf, sourceOf } from '../rules/rule-texts.ts'
@@ -189,7 +189,7 @@ describe('the control topic', () => {
     }
   }
   const PUBLISHED = '2025-11-01T12:00:00.000Z'
-  const inTime = Date.parse(PUBLISHED) + EFFECTIVE_MARGIN_MS
+  const inTime = Date.parse(PUBLISHED) + EFFECTIVE_LEAD_MS
 
   test.each([
     ['in effect since ever: since ever', null, undefined],
