@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { assert, unreachable } from '../core/assert.ts'
+import { unreachable } from '../core/assert.ts'
 import type { PlayerEvent } from '../core/model/event.ts'
 import { DISTINCT_VALUES_MAX, type Slices } from '../rules/window-lengths.ts'
 import type { WindowFold, WindowSpec } from '../rules/window-spec.ts'
@@ -25,26 +25,29 @@ export function emptyWindow(): WindowState {
   return { at: NEVER, data: [] }
 }
 
-/** Counts `event`, which matches the spec. */
+/**
+ * Counts `event`, which matches the spec. Only where the reordering window was widened between two runs can it be older
+ * than the one before; then it counts as of that one's time, so that slices stay in order.
+ */
 export function feedWindow(state: WindowState, { fold }: WindowSpec, event: PlayerEvent): void {
   const { data } = state
-  assert(event.ts >= state.at, `windows are fed in order of event time: ${event.ts} after ${state.at}`)
-  state.at = event.ts
+  const ts = Math.max(event.ts, state.at)
+  state.at = ts
   switch (fold.kind) {
     case 'count':
-      addTo(sliceAt(data, event.ts, { ...fold, width: 2 }), 1, 1)
+      addTo(sliceAt(data, ts, { ...fold, width: 2 }), 1, 1)
       break
     case 'sum':
     case 'avg':
     case 'min':
     case 'max':
-      feedNumber(data, fold, event)
+      feedNumber(data, fold, { value: fold.value(event), ts })
       break
     case 'distinct':
-      feedDistinct(data, fold, event)
+      feedDistinct(data, fold.slices, { value: fold.value(event), ts })
       break
     case 'last':
-      state.data = [event.ts, ...data.slice(0, 1)]
+      state.data = [ts, ...data.slice(0, 1)]
       break
     case 'streak':
       feedStreak(data, fold.unitOf(event.ts))
@@ -125,17 +128,18 @@ function sliceAt(data: WindowState['data'], ts: number, { slices, width }: Shape
 }
 
 function addTo({ data, start }: Slice, at: number, amount: number): void {
-  data[start + at] = numberAt(data, start + at) + amount
+  const sum = numberAt(data, start + at) + amount
+  // JSON has no infinity, and what is stored must read as what is in memory.
+  data[start + at] = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, sum))
 }
 
 function feedNumber(
   data: WindowState['data'],
   fold: WindowFold & { kind: 'sum' | 'avg' | 'min' | 'max' },
-  event: PlayerEvent,
+  { value, ts }: { readonly value: number; readonly ts: number },
 ): void {
-  const value = fold.value(event)
   if (!Number.isFinite(value)) return
-  const slice = sliceAt(data, event.ts, { slices: fold.slices, width: fold.kind === 'avg' ? 3 : 2 })
+  const slice = sliceAt(data, ts, { slices: fold.slices, width: fold.kind === 'avg' ? 3 : 2 })
   if (fold.kind === 'sum') addTo(slice, 1, value)
   else if (fold.kind === 'avg') {
     addTo(slice, 1, 1)
@@ -177,8 +181,7 @@ function nameOf(value: string | number | boolean): string {
  * Keeps the values seen last, newest last. Where there are more than can be kept the oldest goes; all others are in the
  * window at least as long, so the count is exact up to the bound, and the bound beyond it.
  */
-function feedDistinct(data: WindowState['data'], fold: WindowFold & { kind: 'distinct' }, event: PlayerEvent): void {
-  const value = fold.value(event)
+function feedDistinct(data: WindowState['data'], slices: Slices, { value, ts }: Seen): void {
   if (value === undefined) return
   const name = nameOf(value)
   for (let i = 0; i < data.length; i += 2) {
@@ -187,11 +190,16 @@ function feedDistinct(data: WindowState['data'], fold: WindowFold & { kind: 'dis
       break
     }
   }
-  const first = firstSlice(event.ts, fold.slices)
+  const first = firstSlice(ts, slices)
   let gone = Math.max(0, data.length - 2 * (DISTINCT_VALUES_MAX - 1))
   while (gone < data.length && numberAt(data, gone + 1) < first) gone += 2
   data.splice(0, gone)
-  data.push(name, Math.floor(event.ts / fold.slices.sizeMs))
+  data.push(name, Math.floor(ts / slices.sizeMs))
+}
+
+interface Seen {
+  readonly value: string | number | boolean | undefined
+  readonly ts: number
 }
 
 function distinctFrom(data: WindowState['data'], first: number): number {
@@ -201,7 +209,7 @@ function distinctFrom(data: WindowState['data'], first: number): number {
 }
 
 function age(last: number | string | undefined, ts: number): number {
-  return typeof last === 'number' ? ts - last : Number.NaN
+  return typeof last === 'number' ? Math.max(0, ts - last) : Number.NaN
 }
 
 /**

@@ -21,7 +21,11 @@ export function windowNumber(
   const shown = context.text.slice(node.start, node.end).replaceAll(/\s+/g, ' ').slice(0, 80)
   return {
     value,
-    explain: (event) => (Number.isFinite(value(event)) ? undefined : `${shown} has no value: there was no such event`),
+    explain: (event) => {
+      const found = value(event)
+      if (Number.isFinite(found)) return undefined
+      return Number.isNaN(found) ? `${shown} has no value: there was no such event` : `${shown} is too large`
+    },
   }
 }
 

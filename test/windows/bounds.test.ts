@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { emptyWindow, feedWindow, windowValue } from '../../operators/window-fold.ts'
 import { ruleSetOf } from '../../rules/rule-set.ts'
 import { DISTINCT_VALUES_MAX, slicesOf, WINDOW_SLICES_MAX } from '../../rules/window-lengths.ts'
 import type { UserWindows } from '../../state/window-state.ts'
@@ -127,6 +128,52 @@ describe('what is kept of one user', () => {
   test('nothing is kept of users whose events no window counts', async () => {
     const engine = await runOf('count(deposit, 1h)', [{ ts: T0 }, { ts: T0 + 1 }])
     expect(await engine.kv.get(Buffer.from('wu'))).toBeUndefined()
+  })
+})
+
+describe('what should not be', () => {
+  const QUESTIONS = [
+    'count(login, 1h)',
+    'sum(login.payload.stake, 1h)',
+    'max(login.payload.stake, 1h)',
+    'distinct(login.payload.stake, 1h)',
+    'last(login) / 1s',
+    'streak(login, day)',
+    'if(sequence(login, login, 1h), 1, 0)',
+  ]
+
+  /** As after a restart with a wider reordering window: what was late before is accepted. */
+  test.each(QUESTIONS)('%s bears an event that is older than one that it has counted', (formula) => {
+    const [spec] = ruleOf(ruleText(formula)).windows ?? []
+    if (spec === undefined) throw new Error('it looks at recent events')
+    const state = emptyWindow()
+    const values = [0, 2 * HOUR, 10 * MINUTE, 2 * HOUR + 1].map((ms) => {
+      const data = { payload: { stake: ms } }
+      const event = { eventId: `e${ms}`, eventName: 'login', userId: 'u', ts: T0 + ms, data }
+      feedWindow(state, spec, event)
+      return windowValue(state, spec, event)
+    })
+    for (const value of values.slice(1)) expect(value).toBeGreaterThanOrEqual(0)
+    const slices = state.data.filter((_, i) => i % 2 === (formula.startsWith('distinct') ? 1 : 0))
+    if (/^(count|sum|max|distinct)/.test(formula))
+      expect(slices).toEqual(slices.toSorted((a, b) => Number(a) - Number(b)))
+    expect(state.data.every((entry) => typeof entry === 'string' || Number.isFinite(entry))).toBe(true)
+  })
+
+  test('a sum beyond all numbers reads from the store as it was', async () => {
+    const engine = new TestEngine(
+      ruleSetOf([{ rule: ruleOf(ruleText('sum(login.payload.stake, 1h) / 1e300')), effectiveFrom: undefined }]),
+    )
+    const bet = (id: string, ts: number): { value: string } => ({
+      value: eventLine({ id, ts, payload: { stake: 1e308 } }),
+    })
+    await engine.feed([bet('a', T0), bet('b', T0 + 1)])
+    await engine.finish()
+    engine.restart()
+    await engine.feed([bet('c', T0 + 2 * MINUTE)])
+    await engine.finish()
+    const told = engine.output.scores.map(({ value }) => value.detail ?? value.points)
+    expect(told).toEqual([1e8, 179_769_313, 'sum(login.payload.stake, 1h) is too large'])
   })
 })
 

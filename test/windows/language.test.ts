@@ -131,9 +131,12 @@ describe('any text of such words', () => {
     'sum(bet.payload.bet, 1h)',
     'sequence(bet, bet, 1h)',
   )
-  const texts = fc
+  const noise = fc
     .array(fc.oneof({ weight: 3, arbitrary: words }, whole), { maxLength: 12 })
     .map((parts) => parts.join(' '))
+  const sentence = fc.tuple(whole, fc.constantFrom('>= 2', '/ 1s', '* 2', '<= 1h')).map((parts) => parts.join(' '))
+  const longer = fc.tuple(sentence, fc.constantFrom('and', '+', ''), noise).map((parts) => parts.join(' '))
+  const texts = fc.oneof({ weight: 3, arbitrary: noise }, sentence, longer)
 
   test('is a rule that runs, or a located problem', async () => {
     let rules = 0
@@ -156,6 +159,6 @@ describe('any text of such words', () => {
       }),
       { numRuns: 4_000, endOnFailure: true },
     )
-    expect(rules).toBeGreaterThan(50)
+    expect(rules).toBeGreaterThan(100)
   })
 })
