@@ -5,6 +5,8 @@ import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
 import { replay } from './commands/replay.ts'
+import { rulesLint } from './commands/rules-lint.ts'
+import { rulesSchema } from './commands/rules-schema.ts'
 import { run } from './commands/run.ts'
 import { simulate } from './commands/simulate.ts'
 import { sink } from './commands/sink.ts'
@@ -16,6 +18,8 @@ import { worker } from './commands/worker.ts'
 export const COMMANDS: readonly Command[] = [
   demo,
   run,
+  rulesLint,
+  rulesSchema,
   topicsCreate,
   ingest,
   worker,

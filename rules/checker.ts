@@ -1,7 +1,7 @@
 import { unreachable } from '../core/assert.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { type DateRange, readDate } from './dates.ts'
-import { checkField, type EventFields, TYPE_NAMES, type ValueType } from './field-check.ts'
+import { checkField, type EventFields, fieldsAskedFor, TYPE_NAMES, type ValueType } from './field-check.ts'
 import { FUNCTION_NAMES, NUMERIC_FUNCTIONS, signatureOf } from './functions.ts'
 import { constantOf, isLiteral } from './literal.ts'
 import { NOW_PART_BOUNDS } from './now-parts.ts'
@@ -45,7 +45,7 @@ export function checkExpression(
   zone: string,
   context: CheckContext = {},
 ): readonly Fault[] {
-  const checker = new Checker(zone, context)
+  const checker = new Checker(zone, context, fieldsAskedFor(expression))
   if (wanted === 'condition') checker.condition(expression)
   else checker.number(expression)
   return checker.faults
@@ -55,10 +55,12 @@ class Checker {
   readonly faults: Fault[] = []
   readonly #zone: string
   readonly #context: CheckContext
+  readonly #optional: ReadonlySet<string>
 
-  constructor(zone: string, context: CheckContext) {
+  constructor(zone: string, context: CheckContext, optional: ReadonlySet<string>) {
     this.#zone = zone
     this.#context = context
+    this.#optional = optional
   }
 
   condition(node: Expression): void {
@@ -140,7 +142,11 @@ class Checker {
   }
 
   #field(node: FieldNode, alone = false): ValueType {
-    const { type, fault } = checkField(node.path, { alone, fields: this.#context.fields })
+    const { type, fault } = checkField(node.path, {
+      alone,
+      optional: this.#optional.has(node.path.join('.')),
+      fields: this.#context.fields,
+    })
     if (fault !== undefined) this.faults.push({ ...fault, start: node.start })
     return type
   }
@@ -184,7 +190,7 @@ class Checker {
     }
     const { type, faults } = checkWindow(node, (eventName) => {
       const { segments, fieldsOf } = this.#context
-      const within = new Checker(this.#zone, { segments, fields: fieldsOf?.(eventName) })
+      const within = new Checker(this.#zone, { segments, fields: fieldsOf?.(eventName) }, this.#optional)
       return {
         condition: (filter) => {
           within.condition(filter)

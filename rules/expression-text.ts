@@ -17,7 +17,9 @@ export interface Scope {
   /** Where given, a field that is not among them is an error, and so is a type that does not fit. */
   readonly fields?: EventFields | undefined
   /** As `fields`, for the events that a window counts. */
-  readonly fieldsOf?: ((eventNames: readonly string[]) => EventFields) | undefined
+  readonly fieldsOf?: ((eventNames: readonly string[]) => EventFields | undefined) | undefined
+  /** Notes what was read, for those who look closer at it. */
+  readonly notes?: Notes | undefined
   /** Notes what is looked at of recent events; without it that is refused. */
   readonly windows?: WindowUses | undefined
 }
@@ -26,6 +28,13 @@ export interface Scope {
 export interface LocatedExpression {
   readonly scalar: Scalar<string>
   readonly expression: Expression
+}
+
+/** The expressions of a rule, in the order in which they were read. */
+export interface Notes {
+  readonly all: LocatedExpression[]
+  /** Those that say how much a reward is. */
+  readonly amounts: LocatedExpression[]
 }
 
 /** The checked expression that `scalar` holds; undefined, with problems reported, where it is wrong. */
@@ -45,5 +54,8 @@ export function readExpression(
   const faults = parsed.ok ? checkExpression(parsed.expression, wanted, scope.zone, context) : [parsed.fault]
   for (const fault of faults) source.reportFault(scalar, fault)
   const wrong = faults.some(({ severity }) => severity !== 'warning')
-  return parsed.ok && !wrong ? { scalar, expression: parsed.expression } : undefined
+  if (!parsed.ok || wrong) return undefined
+  const located = { scalar, expression: parsed.expression }
+  scope.notes?.all.push(located)
+  return located
 }

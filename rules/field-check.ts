@@ -1,6 +1,7 @@
 import { FUNCTION_NAMES, signatureOf } from './functions.ts'
 import { NOW_PARTS } from './now-parts.ts'
 import { type Fault, nearest } from './problem.ts'
+import { childrenOf, type Expression } from './syntax-tree.ts'
 
 /** What is known of a value before any event is seen; a field of which nothing is known is `any`. */
 export type ValueType = 'number' | 'text' | 'boolean' | 'time' | 'duration' | 'list' | 'object' | 'any'
@@ -17,10 +18,20 @@ export const TYPE_NAMES: Readonly<Record<ValueType, string>> = {
   any: 'a field',
 }
 
+/** What a schema can say of a field. */
+export type FieldType = Exclude<ValueType, 'time' | 'duration'>
+
+/** What the schemas say of all events. */
+export interface EventCatalog {
+  readonly eventNames: readonly string[]
+  /** Of the events of these names together; undefined where no schema declares any of them. */
+  fieldsOf(eventNames: readonly string[]): EventFields | undefined
+}
+
 /** What the schemas say of the fields of the events that one rule looks at. */
 export interface EventFields {
   /** undefined: no such event has such a field. `any` where the events differ, or the schema leaves it open. */
-  typeOf(path: readonly string[]): Exclude<ValueType, 'time'> | undefined
+  typeOf(path: readonly string[]): FieldType | undefined
   /** The whole paths of all fields, for suggestions. */
   paths(): readonly string[]
 }
@@ -45,11 +56,24 @@ export interface FieldFinding {
   readonly fault?: Omit<Fault, 'start'>
 }
 
-/** `alone`: in exists(…), which asks for no value and may name an object. `fields`: undefined where nothing is known of them. */
-export function checkField(
-  path: readonly string[],
-  { alone, fields }: { readonly alone: boolean; readonly fields: EventFields | undefined },
-): FieldFinding {
+/** The fields that exists(…) asks for. */
+export function fieldsAskedFor(node: Expression): ReadonlySet<string> {
+  const [field] = node.kind === 'call' && node.name === 'exists' ? node.args : []
+  if (field?.kind === 'field') return new Set([field.path.join('.')])
+  return new Set(childrenOf(node).flatMap((child) => [...fieldsAskedFor(child)]))
+}
+
+/** Where a field stands. */
+export interface FieldPlace {
+  /** In exists(…), which asks for no value and may name an object. */
+  readonly alone: boolean
+  /** The expression asks somewhere whether the field is there. */
+  readonly optional: boolean
+  /** Undefined where nothing is known of fields. */
+  readonly fields: EventFields | undefined
+}
+
+export function checkField(path: readonly string[], { alone, optional, fields }: FieldPlace): FieldFinding {
   const [root = '', ...rest] = path
   const inherited = path.find((name) => INHERITED.has(name))
   if (inherited !== undefined) return unknown(`"${inherited}" is no field of an event`)
@@ -60,20 +84,31 @@ export function checkField(
     return { ...unknown(`${root} is a text and has no fields`, `write ${root}`), type: 'text' }
   }
   if (rest.length === 0 && !alone) return unknown(`${root} is no value; name one of its fields`, `write ${root}.name`)
-  return fields === undefined || rest.length === 0 ? { type: 'any' } : declared(path, fields, alone)
+  return fields === undefined || rest.length === 0 ? { type: 'any' } : declared(path, fields, optional)
 }
 
-function declared(path: readonly string[], fields: EventFields, alone: boolean): FieldFinding {
+function declared(path: readonly string[], fields: EventFields, optional: boolean): FieldFinding {
   const type = fields.typeOf(path)
   if (type !== undefined) return { type }
   const name = path.join('.')
-  const like = nearest(name, fields.paths())
+  const like = likeOf(path, fields)
+  // Asking whether a field is there is sensible where a schema does not promise it; a slip of the pen is not.
+  if (optional && like === undefined) return { type: 'any' }
   const hint =
     like === undefined ? `declare it in a schema, or name one of ${beside(path, fields)}` : `did you mean ${like}?`
   const finding = unknown(`no schema of these events has a field "${name}"`, hint)
-  if (!alone || finding.fault === undefined) return finding
-  // Asking whether a field is there is sensible where a schema does not promise it.
+  if (!optional || finding.fault === undefined) return finding
   return { type: 'any', fault: { ...finding.fault, severity: 'warning' } }
+}
+
+/** A name like it in the same place, or the same name in another. */
+function likeOf(path: readonly string[], fields: EventFields): string | undefined {
+  const holder = `${path.slice(0, -1).join('.')}.`
+  const last = path.at(-1) ?? ''
+  const all = fields.paths()
+  const siblings = all.flatMap((name) => (name.startsWith(holder) ? [name.slice(holder.length)] : []))
+  const like = nearest(last, siblings)
+  return like === undefined ? all.find((name) => name.endsWith(`.${last}`)) : holder + like
 }
 
 const NAMED_MAX = 8

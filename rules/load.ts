@@ -71,7 +71,8 @@ export function versionKey(ruleId: string, version: string): string {
   return `${ruleId} ${version}`
 }
 
-function duplicate(file: string, what: string, other: string): RuleProblem {
+/** Two files say what something is. */
+export function duplicate(file: string, what: string, other: string): RuleProblem {
   return {
     code: 'ONCEWARD_E_RULE_DUPLICATE',
     file,

@@ -212,6 +212,7 @@ function numberOrFormula(
   const written = isTextScalar(value) && !Number.isFinite(Number(value.value))
   if (!written) return { number: readNumber(source, entry, bounds) }
   const formula = readFormula(source, entry, scope)
+  if (formula?.located !== undefined) scope.notes?.amounts.push(formula.located)
   return formula === undefined
     ? NOTHING
     : { formula: amountFormula(formula.code, bounds.decimals === 0 ? 'count' : 'money') }

@@ -4,7 +4,7 @@ import { assert } from '../core/assert.ts'
 import type { SegmentNames } from './checker.ts'
 import type { CompiledRule } from './compiled.ts'
 import { readDate } from './dates.ts'
-import type { Scope } from './expression-text.ts'
+import type { Notes, Scope } from './expression-text.ts'
 import type { EventFields } from './field-check.ts'
 import type { RuleProblem } from './problem.ts'
 import { readGuardrails, readTrigger } from './reward-section.ts'
@@ -80,7 +80,7 @@ export interface ReadOptions {
   /** Where given, a segment that is not among them is an error. */
   readonly knownSegments?: SegmentNames | undefined
   /** Where given, fields and their types are checked. */
-  readonly fieldsOf?: ((eventNames: readonly string[]) => EventFields) | undefined
+  readonly fieldsOf?: ((eventNames: readonly string[]) => EventFields | undefined) | undefined
 }
 
 /** What a file was made of, for those who look closer at it than the engine does. */
@@ -89,6 +89,7 @@ export interface RuleParts {
   readonly top: Entries
   readonly when: When
   readonly score: Score
+  readonly notes: Notes
 }
 
 /** Reads and compiles one rule file; answers every problem found. Never throws on bad input. */
@@ -105,7 +106,8 @@ export function readRuleParts(file: RuleFile, options: ReadOptions): PartsReadin
   const source = new YamlSource(file)
   const root = source.parse()
   const read = root && readRoot(source, root, options)
-  if (read === undefined || source.problems.length > 0) return { ok: false, problems: inOrder(source.problems) }
+  if (read === undefined || source.problems.length > 0)
+    return { ok: false, problems: inOrder([...source.problems, ...source.warnings]) }
   const { parts, ...rule } = read
   return { ok: true, rule: { ...file, ...rule }, parts }
 }
@@ -137,6 +139,7 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
   const timeZone = entries?.zone ?? DEFAULT_ZONE
   const { segments, knownSegments, fieldsOf } = options
   const windows = new WindowUses()
+  const notes: Notes = { all: [], amounts: [] }
   const scopeOf = (names: readonly string[]): Scope => ({
     zone: timeZone,
     segments,
@@ -144,6 +147,7 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
     fields: names.length === 0 ? undefined : fieldsOf?.(names),
     fieldsOf,
     windows,
+    notes,
   })
   const when = readWhen(source, required(source, top, 'when', owner('write when: { event_name: bet }')), scopeOf)
   const scope = scopeOf(when?.eventNames ?? [])
@@ -153,9 +157,11 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
   const triggerEntry = top.get('reward_trigger')
   const trigger = triggerEntry && readTrigger(source, triggerEntry, scope)
   const guardrails = readGuardrails(source, top.get('guardrails'))
-  const asked = when && { node: when.names.key, mayMatch: when.mayMatch }
   const meta = readMeta(source, top.get('meta'), timeZone)
   const experiment = readExperiment(source, meta.entries.get('experiment'), scope)
+  const triggers = [trigger, ...(experiment?.arms ?? []).map(({ changes }) => changes.trigger)]
+  const limited = triggers.some((each) => each?.limits !== undefined)
+  const asked = when && { node: when.names.key, mayMatch: when.mayMatch, limited }
   const lane = readOrdering(source, top.get('ordering'), asked, windows)
   if (ruleId === undefined || when === undefined || score === undefined || source.problems.length > 0) return undefined
   const { version, rollout, effectiveFrom } = meta
@@ -179,7 +185,7 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
     rule: withArms(rule, experiment),
     effectiveFrom,
     contentHash: hashOf(source, root, version),
-    parts: { source, top, when, score },
+    parts: { source, top, when, score, notes },
   }
 }
 

@@ -11,18 +11,22 @@ import type { YamlSource } from './yaml-source.ts'
 export function readOrdering(
   source: YamlSource,
   entry: Entry | undefined,
-  when: { readonly node: Entry['key']; readonly mayMatch: CompiledRule['matches'] } | undefined,
+  when:
+    | { readonly node: Entry['key']; readonly mayMatch: CompiledRule['matches']; readonly limited: boolean }
+    | undefined,
   windows: WindowUses,
 ): Pick<CompiledRule, 'ordering' | 'windows' | 'mayMatch'> {
   const ordering = readChoice(source, entry, ['any', 'strict'] as const)
-  if (windows.size === 0 || when === undefined) return { ordering: ordering ?? 'any' }
+  if (when === undefined || (windows.size === 0 && !when.limited)) return { ordering: ordering ?? 'any' }
   if (entry !== undefined && ordering === 'any') {
+    const what = windows.size === 0 ? 'limits its rewards' : 'looks at recent events'
     source.report(entry.value, {
       code: 'ONCEWARD_E_RULE_WRONG_VALUE',
       message: `a rule that ${what} is scored in order of event time: its ordering is strict`,
       hint: 'remove ordering, or write ordering: strict',
     })
   }
+  if (windows.size === 0) return { ordering: 'strict' }
   if (windows.size > WINDOWS_PER_RULE_MAX) {
     source.report(when.node, {
       code: 'ONCEWARD_E_RULE_WRONG_VALUE',

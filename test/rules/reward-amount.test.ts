@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { type Amount, amountFormula } from '../../rules/reward-amount.ts'
 import { eventOf } from './expressions.ts'
-import { problemsOf } from './rule-texts.ts'
+import { problemsOf, ruleOf } from './rule-texts.ts'
 
 function amountOf(value: number, unit: 'money' | 'count' = 'money'): Amount {
   return amountFormula({ value: () => value, explain: () => undefined }, unit)(eventOf())
@@ -92,4 +92,12 @@ it('a rule that limits its rewards is of the strict lane, and may not say otherw
     `rule_id: r\nordering: ${ordering}\nwhen: { event_name: bet }\nscore: { formula: 1 }\nreward_trigger:\n  on_progress: { threshold: 1, reward: { type: fs } }\n  limits: { ever: 1 }\n`
   expect(problemsOf(text('any')).map(({ message }) => message)).toEqual([expect.stringContaining('limits its rewards')])
   expect(problemsOf(text('strict'))).toEqual([])
+})
+
+it('so is one of which only an arm limits its rewards', () => {
+  const progress = 'on_progress: { threshold: 1, reward: { type: fs } }'
+  const arms = `[{ name: a }, { name: b, reward_trigger: { ${progress}, limits: { ever: 1 } } }]`
+  const text = `rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nreward_trigger: { ${progress} }\nmeta: { experiment: { id: x, arms: ${arms} } }\n`
+  expect(ruleOf(text).ordering).toBe('strict')
+  expect(ruleOf(text.replace(', limits: { ever: 1 }', '')).ordering).toBe('any')
 })
