@@ -2,6 +2,7 @@ import type { Command } from '../command.ts'
 import { benchKafka } from './bench-kafka.ts'
 import { benchLatency } from './bench-latency.ts'
 import { benchRecovery } from './bench-recovery.ts'
+import { benchRules } from './bench-rules.ts'
 
 /** The benches, in the order of the help page. A new one is added here and nowhere else. */
-export const BENCHES: readonly Command[] = [benchRecovery, benchKafka, benchLatency]
+export const BENCHES: readonly Command[] = [benchRules, benchRecovery, benchKafka, benchLatency]
