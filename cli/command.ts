@@ -18,6 +18,8 @@ export interface Context<SettingValues> {
 export interface Terminal {
   /** Writes to stdout; resolves once the reader has kept up. Results go here, and nothing else does. */
   readonly print: (text: string) => Promise<void>
+  /** stdout shows colours. */
+  readonly colours?: boolean
   /** Writes a line to stderr, for people. */
   readonly note: (line: string) => void
   /** stderr as a progress bar sees it. */

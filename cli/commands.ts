@@ -5,6 +5,7 @@ import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
 import { replay } from './commands/replay.ts'
+import { RULES_CONTROL } from './commands/rules-control.ts'
 import { rulesLint } from './commands/rules-lint.ts'
 import { rulesSchema } from './commands/rules-schema.ts'
 import { run } from './commands/run.ts'
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   run,
   rulesLint,
   rulesSchema,
+  ...RULES_CONTROL,
   topicsCreate,
   ingest,
   worker,

@@ -21,7 +21,8 @@ export type ChangeKind =
   | { readonly kind: 'ramp'; readonly to: number; readonly version?: string | undefined }
 
 export type ChangePlan =
-  | { readonly kind: 'publish'; readonly record: SwitchRecord }
+  /** `was`: the percent of the players before, of a step of a rollout. */
+  | { readonly kind: 'publish'; readonly record: SwitchRecord; readonly was?: number }
   /** It is so already; `state`: a sentence without its full stop. */
   | { readonly kind: 'unchanged'; readonly state: string }
 
@@ -42,7 +43,9 @@ export function planChange(known: ControlState, request: ChangeRequest): ChangeP
     ...(publishedBy === undefined ? {} : { published_by: publishedBy }),
     ...(reason === undefined ? {} : { reason }),
   }
-  return { kind: 'publish', record }
+  if (record.type !== 'rule.ramped') return { kind: 'publish', record }
+  const version = versionOf(timeline, ruleId, record.version)
+  return { kind: 'publish', record, was: timeline.rolloutAt(version, at) }
 }
 
 /** The rule through event time. Throws ONCEWARD_E_RULE_NOT_PUBLISHED. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { unreachable } from '../core/assert.ts'
 import { messageOf } from '../core/errors.ts'
 import type { RuleSwitch } from './compiled.ts'
 import type { RuleProblem } from './problem.ts'
@@ -108,8 +109,10 @@ function switchOf(record: SwitchRecord): RuleSwitch {
       return { ...common, kind: 'paused' }
     case 'rule.resumed':
       return { ...common, kind: 'resumed' }
-    default:
+    case 'rule.retired':
       return { ...common, kind: 'retired' }
+    default:
+      return unreachable(record)
   }
 }
 
