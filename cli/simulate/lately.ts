@@ -12,18 +12,20 @@ export const LATELY = [
   'distinct(bet.payload.bet, 2h)',
 ].join(' + ')
 
-/** The same once more, from scratch; `alsoFrom` is when the count that the second version adds begins, ms of event time. */
-export function habit(zoneMs: number, alsoFrom?: number): Pick<ReferenceRule, 'filter' | 'formula'> {
+/** What the second version adds. */
+export const ALSO = '100 * count(login, 15m)'
+
+/** The same once more, from scratch. */
+export function habit(zoneMs: number, also = false): Pick<ReferenceRule, 'filter' | 'formula'> {
   return {
     filter: (_payload, lately) =>
       within(lately, 20 * MINUTE, 10_000).some(
         ({ name, payload }) => name === 'deposit' && (payload['amount'] ?? 0) >= 20,
       ),
-    formula: (_payload, lately) => {
+    formula: (_payload, lately, since) => {
       const bets = within(lately, 120 * MINUTE, MINUTE).filter(named('bet'))
       const deposits = within(lately, 60 * MINUTE, 10_000).filter(named('deposit'))
       const logins = within(lately, 15 * MINUTE, 10_000).filter(named('login'))
-      const also = alsoFrom === undefined ? 0 : 100 * logins.filter(({ time }) => time >= alsoFrom).length
       return (
         within(lately, 5 * MINUTE, 1_000).filter(named('bet')).length +
         deposits.reduce((sum, { payload }) => sum + (payload['amount'] ?? 0), 0) +
@@ -31,7 +33,7 @@ export function habit(zoneMs: number, alsoFrom?: number): Pick<ReferenceRule, 'f
         (quick(lately) ? 20 : 0) +
         sinceLogin(lately) +
         new Set(bets.map(({ payload }) => payload['bet'])).size +
-        also
+        (also ? 100 * logins.filter(({ time }) => time >= since).length : 0)
       )
     },
   }

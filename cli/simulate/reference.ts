@@ -9,7 +9,8 @@ export interface ReferenceRule {
   readonly version: string
   readonly names: readonly string[]
   readonly filter?: (payload: Readonly<Record<string, number>>, lately: Lately) => boolean
-  readonly formula: (payload: Readonly<Record<string, number>>, lately: Lately) => number
+  /** `since`: from which event time on what this version is the first to ask of `lately` counts, ms. */
+  readonly formula: (payload: Readonly<Record<string, number>>, lately: Lately, since: number) => number
   readonly caps: { readonly event?: number; readonly minute?: number; readonly hour?: number; readonly day?: number }
   readonly zoneMs: number
   readonly thresholds: readonly number[]
@@ -60,7 +61,12 @@ export interface ReferenceOptions {
   readonly rules: readonly ReferenceRule[]
   readonly windowMs: number
   readonly rememberMs: number
+  /** When each version was published, ms of event time, by `rule version`. */
+  readonly publishedAt: ReadonlyMap<string, number>
 }
+
+/** Every worker knows a version so long after its publication. */
+const KNOWN_AFTER_MS = 310_000
 
 export function reference(partitions: readonly (readonly ReferenceRecord[])[], options: ReferenceOptions): Expected {
   const expected: Expected = {
@@ -143,7 +149,7 @@ interface Scoring {
 function score(event: PlayerEvent, { lane, lately, options, accounts, expected }: Scoring): void {
   for (const rule of inEffect(options.rules, event)) {
     if ((rule.strict ?? false) !== lane || rule.filter?.(event.payload, lately) === false) continue
-    const raw = rule.formula(event.payload, lately)
+    const raw = rule.formula(event.payload, lately, countsFrom(rule, options))
     const key = `${event.user}|${rule.ruleId}`
     const local = event.time + rule.zoneMs
     const day = new Date(local).toISOString().slice(0, 10)
@@ -169,6 +175,12 @@ function score(event: PlayerEvent, { lane, lately, options, accounts, expected }
       expected.costs.set(pool, (expected.costs.get(pool) ?? 0) + (rule.costs[i] ?? 0))
     })
   }
+}
+
+function countsFrom({ ruleId, version, from }: ReferenceRule, { publishedAt }: ReferenceOptions): number {
+  const published = publishedAt.get(`${ruleId} ${version}`)
+  if (from === undefined || published === undefined) return Number.NEGATIVE_INFINITY
+  return Math.min(from, published + KNOWN_AFTER_MS)
 }
 
 /** Of each rule that looks at the event the newest version in effect at its time. */

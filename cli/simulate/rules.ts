@@ -1,4 +1,4 @@
-import { habit, LATELY } from './lately.ts'
+import { ALSO, habit, LATELY } from './lately.ts'
 import type { ReferenceRule } from './reference.ts'
 
 /** A rule as the product reads it and as the reference has it: written twice, on purpose. */
@@ -169,8 +169,8 @@ export function nextVersion(which: number, from: number): RulePair {
   if (pair === HABIT) {
     return {
       file: 'habit-2.yaml',
-      text: text.replace(LATELY, `${LATELY} + 100 * count(login, 15m)`),
-      plain: { ...plain, ...habit(ISTANBUL, from) },
+      text: text.replace(LATELY, `${LATELY} + ${ALSO}`),
+      plain: { ...plain, ...habit(ISTANBUL, true) },
     }
   }
   return {
