@@ -8,6 +8,7 @@ import { replay } from './commands/replay.ts'
 import { RULES_CONTROL } from './commands/rules-control.ts'
 import { rulesLint } from './commands/rules-lint.ts'
 import { rulesSchema } from './commands/rules-schema.ts'
+import { rulesBacktest } from './commands/rules-backtest.ts'
 import { run } from './commands/run.ts'
 import { simulate } from './commands/simulate.ts'
 import { sink } from './commands/sink.ts'
@@ -19,6 +20,7 @@ import { worker } from './commands/worker.ts'
 export const COMMANDS: readonly Command[] = [
   demo,
   run,
+  rulesBacktest,
   rulesLint,
   rulesSchema,
   ...RULES_CONTROL,

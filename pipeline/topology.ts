@@ -1,6 +1,6 @@
 import { createCap } from '../operators/cap.ts'
 import { createDedupe } from '../operators/dedupe.ts'
-import type { Arrival } from '../operators/operator.ts'
+import type { Arrival, Operator, Scoring } from '../operators/operator.ts'
 import { createReorder } from '../operators/reorder.ts'
 import { createRewardEmit } from '../operators/reward-emit.ts'
 import { createScore } from '../operators/score.ts'
@@ -25,7 +25,12 @@ export interface Topology {
   readonly line: Line<Arrival, never>
 }
 
-export function createTopology(options: ReaderOptions): Topology {
+export interface TopologyOptions extends ReaderOptions {
+  /** What becomes of a scored event. Default: reward-emit; a backtest counts, and needs no score records. */
+  readonly emit?: Operator<Scoring, never>
+}
+
+export function createTopology(options: TopologyOptions): Topology {
   return {
     read: createRecordReader(options),
     line: line(createDedupe())
@@ -34,6 +39,6 @@ export function createTopology(options: ReaderOptions): Topology {
       .to(createScore())
       .to(createCap())
       .to(createThreshold())
-      .to(createRewardEmit()),
+      .to(options.emit ?? createRewardEmit()),
   }
 }

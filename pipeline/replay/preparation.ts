@@ -7,7 +7,7 @@ import { foldControl, planPublication, recordsOf } from '../../rules/control.ts'
 import type { RuleSource } from '../../rules/rule-file.ts'
 import { admit, type Asked, type PlanReading, readPlan, type ReplayPlan } from './plan.ts'
 import { committedRecords, firstRecord, missingTopic, partitionsOf } from './records.ts'
-import { parsePlace, type PartitionFacts, type Place, type PartitionSpan, spanOf } from './span.ts'
+import { parsePlace, type PartitionFacts, type PartitionSpan, type Place, type SpanReading, spanOf } from './span.ts'
 import { createOutputTopics, createPlanTopics, planTopic, replayTopics, topicsOfReplay } from './topics.ts'
 
 export interface ReplayRequest {
@@ -170,7 +170,12 @@ function fingerprint(rules: readonly RuleSource[]): string {
   return hash('sha256', lines.join('\n'), 'hex')
 }
 
-async function chooseSpans(log: Log, request: ReplayRequest, partitions: number) {
+/** Which part of each partition lies between two places. Throws ONCEWARD_E_SETTING_INVALID. */
+export async function chooseSpans(
+  log: Log,
+  request: Pick<ReplayRequest, 'from' | 'to' | 'prefix'>,
+  partitions: number,
+): Promise<SpanReading & { ok: true }> {
   const asked = { from: place('--from', request.from), to: place('--to', request.to) }
   const topic = topicNames(request.prefix).events
   const ids = partitionsOf(topic, partitions)
