@@ -9,6 +9,7 @@ import { inOrder, readRuleParts, type RuleParts, type RuleSource } from './rule-
 import { isSegmentFile } from './segment-file.ts'
 import type { Membership } from './segment.ts'
 import type { Expression } from './syntax-tree.ts'
+import { windowFaults } from './window-lint.ts'
 import { readList } from './yaml-reader.ts'
 import type { Finding, RuleFile } from './yaml-source.ts'
 
@@ -78,7 +79,12 @@ function lintRule(source: RuleSource, parts: RuleParts, options: LintOptions): v
   const period = lintPeriod(source, parts)
   if (period.from < period.until) lintThresholds(source, parts, period)
   const conditions = parts.when.filters.map(({ expression }) => expression)
-  for (const located of parts.notes.all) lintDivisors(parts, located, conditions)
+  for (const located of parts.notes.all) {
+    lintDivisors(parts, located, conditions)
+    for (const fault of windowFaults(located.expression, options.catalog)) {
+      parts.source.reportFault(located.scalar, fault)
+    }
+  }
   for (const amount of parts.notes.amounts) lintAmount(parts, amount)
 }
 
