@@ -38,17 +38,21 @@ function diffOf({ source, before }: EditedRule, colours: boolean): string {
   return colours ? coloured(diff) : diff
 }
 
-function textOf({ publish, unchanged }: PublicationPlan): string {
+function textOf({ segments, publish, unchanged }: PublicationPlan): string {
   const lines = publish.map((record) => `published  ${nameOf(record)}, in effect ${sinceOf(record)}\n`)
   const same = unchanged.map(({ rule }) => `unchanged  ${rule.ruleId} ${rule.version}\n`)
-  return [...lines, ...same].join('')
+  const lists = segments.flat().flatMap((record) => {
+    if (record.type === 'segment.part') return []
+    return [`published  segment ${record.segment_id}, in effect ${sinceOf(record)}\n`]
+  })
+  return [...lists, ...lines, ...same].join('')
 }
 
 function nameOf({ rule_id, version }: ControlRecord): string {
   return `${rule_id} ${version}`
 }
 
-function sinceOf({ effective_from }: ControlRecord): string {
+function sinceOf({ effective_from }: Pick<ControlRecord, 'effective_from'>): string {
   return effective_from === null ? 'since ever' : `from ${effective_from} on`
 }
 

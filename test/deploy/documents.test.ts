@@ -106,6 +106,7 @@ describe('docs/OPERATIONS.md', () => {
       'pipeline/partition-slot.ts',
       'pipeline/ticker.ts',
       'pipeline/rule-feed.ts',
+      'pipeline/publish-rules.ts',
       'cli/worker-process.ts',
     ].map(textOf)
     const section = textOf('docs/OPERATIONS.md').split("## Lines in a worker's log")[1]?.split('\n## ')[0] ?? ''
