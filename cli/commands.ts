@@ -1,6 +1,7 @@
 import type { Command } from './command.ts'
 import { BENCHES } from './commands/bench.ts'
 import { demo } from './commands/demo.ts'
+import { explain } from './commands/explain.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   replay,
   lag,
   tail,
+  explain,
   partner,
   simulate,
   ...BENCHES,

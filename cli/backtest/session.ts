@@ -2,7 +2,6 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from '../../core/assert.ts'
-import { parseTimestamp } from '../../operators/timestamp.ts'
 import { OncewardError } from '../../core/errors.ts'
 import type { Log } from '../../core/ports/log.ts'
 import { topicNames } from '../../core/topics.ts'
@@ -14,6 +13,7 @@ import type { Context } from '../command.ts'
 import { loadRulesFrom } from '../load-rules.ts'
 import { createProgress, formatCount } from '../progress.ts'
 import { type KafkaSettings, LOOK_PATIENCE_MS, withKafka } from '../runtime.ts'
+import { dayOrTime } from '../settings/day-or-time.ts'
 import { readBudgets, withSoftCaps } from './budgets.ts'
 import type { EventsToRead, RulesToTry } from './job.ts'
 import { mergeOutcomes, type WholeOutcome } from './merge.ts'
@@ -168,7 +168,7 @@ async function eventsToRead(
   const { settings, signal } = context
   if (settings.events !== undefined) {
     const path = await spool(settings.events, folder, signal)
-    const [fromMs, toMs] = [timeOf('--from', settings.from), timeOf('--to', settings.to)]
+    const [fromMs, toMs] = [dayOrTime('--from', settings.from), dayOrTime('--to', settings.to)]
     return { events: { kind: 'file', path, fromMs, toMs }, partitions: settings.partitions }
   }
   const connection = connectionOf(settings)
@@ -193,17 +193,6 @@ function connectionOf(settings: BacktestSettings): KafkaSettings | undefined {
   if (brokers === undefined) return undefined
   const { kafkaTls, kafkaCaFile, kafkaCertFile, kafkaKeyFile, kafkaSasl, kafkaUser, kafkaPasswordFile } = settings
   return { brokers, kafkaTls, kafkaCaFile, kafkaCertFile, kafkaKeyFile, kafkaSasl, kafkaUser, kafkaPasswordFile }
-}
-
-/** A day is its first instant, UTC. */
-function timeOf(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const ms = parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)
-  if (!Number.isNaN(ms)) return ms
-  throw new OncewardError(
-    'ONCEWARD_E_SETTING_INVALID',
-    `${flag}: with --events it is an event time, such as 2025-11-03 or 2025-11-03T12:00:00Z, not "${text}"`,
-  )
 }
 
 /** What a reader would otherwise take for a mistake. */
