@@ -58,6 +58,18 @@ describe('two who publish at once', () => {
     expect(records.map(({ value }) => String(JSON.parse(String(value)).rule_id)).sort()).toEqual(['a', 'b'])
   })
 
+  test('of whom one had looked before the other had begun: it looks once more, and is refused', async () => {
+    lab = await Lab.open()
+    const log = new FaultyLog(lab.log, {
+      opening: async () => {
+        await publish([rule('r', '1.0', '2')], 'bob')
+      },
+    })
+    const plan = await publish([rule('r', '1.0', '1')], 'ann', log)
+    expect(plan.refused).toMatchObject([{ code: 'ONCEWARD_E_RULE_VERSION_CHANGED' }])
+    expect(await lab.read({ topic: lab.topics.control, partition: 0 })).toHaveLength(1)
+  })
+
   test('of whom one had looked before the other committed: it sees what was written since, and is refused', async () => {
     lab = await Lab.open()
     let crossed = false
