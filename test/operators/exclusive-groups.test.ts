@@ -77,6 +77,14 @@ describe('an exclusive group', () => {
     expect(await scored(versions, [{ bet: 1 }, { bet: 50 }])).toEqual(['e0 slow', 'e1 eager'])
   })
 
+  it('waits for what a rule that looks at recent events says', async () => {
+    const often = ruleOf(
+      'rule_id: often\npriority: 1\nexclusive_group: g\nwhen: { event_name: bet, filters: ["count(bet, 7d) >= 2"] }\nscore: { formula: 1 }\n',
+    )
+    const versions = [{ rule: often, effectiveFrom: undefined }, ...versionsOf({ id: 'any', group: 'g' })]
+    expect(await scored(versions, [{ bet: 1 }, { bet: 1 }])).toEqual(['e0 any', 'e1 often'])
+  })
+
   it('is what going through the rules in order gives, whatever the rules', async () => {
     const spec = fc.record({
       group: fc.constantFrom(undefined, 'g', 'h'),

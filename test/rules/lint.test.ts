@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { lintText } from '../../cli/rules/lint-report.ts'
+import { readRuleFiles } from '../../connectors/files/rule-files.ts'
 import { loadSchemas } from '../../connectors/files/schemas.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
 import { fieldsOfSchemas } from '../../operators/schema-fields.ts'
@@ -195,9 +195,8 @@ describe('nothing is found in', () => {
     expect(lint(rule(parts))).toEqual([])
   })
 
-  it('the examples', () => {
-    const dir = join(import.meta.dirname, '../../examples/rules')
-    const files = readdirSync(dir).map((file) => ({ file, text: readFileSync(join(dir, file), 'utf8') }))
+  it('the examples', async () => {
+    const files = await readRuleFiles(join(import.meta.dirname, '../../examples/rules'))
     expect(lintRules(files, { catalog }).findings).toEqual([])
   })
 })
@@ -233,6 +232,7 @@ describe('a divisor', () => {
     ['not payload.bet > 0', '1 / payload.bet', 'payload.bet'],
     ['payload.bet between -1 and 1', '1 / payload.bet', 'payload.bet'],
     ['payload.bet in [0, 1]', '1 / payload.bet', 'payload.bet'],
+    ['payload.bet not between 1 and 2', '1 / payload.bet', 'payload.bet'],
     ['payload.bet not in [1, 2]', '1 / payload.bet', 'payload.bet'],
     ['payload.win > 0', '1 / payload.bet', 'payload.bet'],
     ['payload.bet > 0', '1 / (payload.bet - 1)', '(payload.bet - 1)'],

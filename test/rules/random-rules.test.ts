@@ -25,7 +25,9 @@ const TIMEOUT_MS = 60_000 + TEXTS * 20
 
 const ROOT = join(import.meta.dirname, '../..')
 const filesIn = (dir: string): string[] =>
-  readdirSync(join(ROOT, dir)).map((file) => readFileSync(join(ROOT, dir, file), 'utf8'))
+  readdirSync(join(ROOT, dir))
+    .filter((file) => !file.endsWith('.test.yaml'))
+    .map((file) => readFileSync(join(ROOT, dir, file), 'utf8'))
 const documented = [...readFileSync(join(ROOT, 'docs/RULES.md'), 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms)]
 const good = [...filesIn('examples/rules'), ...filesIn('test/rules/good'), ...documented.map(([, text = '']) => text)]
 const bad = filesIn('test/rules/bad')

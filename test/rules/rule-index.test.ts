@@ -15,6 +15,7 @@ const filter = fc.oneof(
     fc.oneof(
       fc.constantFrom('"a"', '"b"', '"TR"', 'true', '5').map((value) => `${field} == ${value}`),
       fc.constantFrom('"a"', '"b"').map((value) => `${value} == ${field}`),
+      fc.constantFrom('not in ["a"]', 'not in ["b", true]').map((rest) => `${field} ${rest}`),
       fc.constantFrom('["a"]', '["a", "TR"]', '["b", true]', '["a", 5]').map((list) => `${field} in ${list}`),
       fc.constant(field),
       fc.constantFrom('== "a"', '!= "a"', 'in ["a"]').map((rest) => `not (${field} ${rest})`),
