@@ -84,13 +84,25 @@ export class RuleTimeline {
     const runs: RuleVersion[] = []
     let present = false
     for (const instant of [Number.NEGATIVE_INFINITY, ...this.instants]) {
-      const now =
-        this.statusAt(instant) !== 'retired' && this.sharesAt(instant).some((share) => share.version === version)
+      const now = this.statusAt(instant) !== 'retired' && this.#mayBeFor(version, instant)
       if (now === present) continue
       present = now
       runs.push(now ? this.#begin(version, instant, runs.length === 0) : ended(version, instant))
     }
     return runs
+  }
+
+  /**
+   * In effect, and not wholly replaced. What share it has does not matter, none included: a step of its rollout that is
+   * published later must not say that its windows had been counting all along.
+   */
+  #mayBeFor(version: RuleVersion, instant: number): boolean {
+    for (const other of this.versions.toReversed()) {
+      if (startOf(other) > instant) continue
+      if (other === version) return true
+      if (bucketsOf(this.rolloutAt(other, instant)) === BUCKETS) return false
+    }
+    return false
   }
 
   #begin(version: RuleVersion, instant: number, first: boolean): RuleVersion {

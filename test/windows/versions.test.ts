@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { RuleSet, RuleVersion } from '../../rules/compiled.ts'
+import type { RuleSet, RuleSwitch, RuleVersion } from '../../rules/compiled.ts'
 import { type ControlRecord, EFFECTIVE_LEAD_MS, encodeControlRecord, foldControl } from '../../rules/control.ts'
 import { ruleSetOf } from '../../rules/rule-set.ts'
 import type { UserWindows } from '../../state/window-state.ts'
@@ -111,6 +111,46 @@ describe('a window', () => {
       { formula, from: T0 + 4 * HOUR, countsFrom: T0 + 4 * HOUR },
     ]
     expect((await points(versions, 6)).slice(3)).toEqual(['r 1.0: 0', 'r 2.0: 1', 'r 2.0: 2'])
+  })
+
+  test('goes on while its rule is paused, and ends with a rule that is retired', async () => {
+    const at = (kind: 'paused' | 'resumed' | 'retired', hour: number): RuleSwitch => ({
+      kind,
+      ruleId: 'r',
+      from: T0 + hour * HOUR,
+    })
+    const switches = [at('paused', 2), at('resumed', 4), at('retired', 6)]
+    const other = { id: 'other', formula: 'count(login, 2h)' }
+    const engine = new TestEngine(ruleSetOf([{ formula }, other].map(versionOf), switches))
+    const kept: number[] = []
+    for (let hour = 0; hour < 8; hour++) {
+      await engine.feed(logins([hour]))
+      await engine.finish()
+      kept.push(Object.keys((await windowsOf(engine)) ?? {}).length)
+    }
+    const scores = engine.output.scores.filter(({ value }) => value.rule_id === 'r')
+    expect(scores.map(({ value }) => value.points)).toEqual([1, 2, 5, 6])
+    expect(kept).toEqual([2, 2, 2, 2, 2, 2, 1, 1])
+  })
+
+  test('counts for all players while a rollout takes in some, so whoever joins finds it full', async () => {
+    const ramped: RuleSwitch = { kind: 'ramped', ruleId: 'r', version: '1.0', rollout: 100, from: T0 + 4 * HOUR }
+    const next = { formula: '100 * count(login, 2d)', from: T0 + 2 * HOUR, countsFrom: T0 + HOUR, rollout: 0 }
+    const versions = [{ formula }, next].map(({ rollout, ...version }: Version & { rollout?: number }, i) => {
+      const made = versionOf(version, i)
+      return rollout === undefined ? made : { ...made, rule: { ...made.rule, rollout } }
+    })
+    // Known from the start, as in a replay, or an hour before.
+    for (const known of [0, 3]) {
+      const rules = new GrowingRules(ruleSetOf(versions))
+      const engine = new TestEngine(rules)
+      for (let hour = 0; hour < 6; hour++) {
+        if (hour === known) rules.current = ruleSetOf(versions, [ramped])
+        await engine.feed(logins([hour]))
+      }
+      await engine.finish()
+      expect(engine.output.scores.map(({ value }) => value.points)).toEqual([1, 2, 3, 4, 400, 500])
+    }
   })
 
   test('is remembered once for all rules that ask for the same, however they write it', async () => {
