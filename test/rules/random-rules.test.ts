@@ -198,10 +198,10 @@ describe('a random rule', () => {
               )
               return { value: JSON.stringify({ ...data, context: {}, event_id: `e${i}` }) }
             })
+            // Sums beyond what a number holds exactly do depend on order.
+            const formula = `min(${parts.formula}, 1000)`
             const totals = ['any', 'strict'].map(async (lane) => {
-              const engine = new TestEngine([
-                ruleOf(textOf(parts.filters, parts.formula, `${trigger}ordering: ${lane}\n`)),
-              ])
+              const engine = new TestEngine([ruleOf(textOf(parts.filters, formula, `${trigger}ordering: ${lane}\n`))])
               for (const line of lines) await engine.feed([line])
               await engine.finish()
               return { points: engine.points(), rewards: engine.rewards() }
