@@ -10,6 +10,7 @@ import { RULES_CONTROL } from './commands/rules-control.ts'
 import { rulesLint } from './commands/rules-lint.ts'
 import { rulesSchema } from './commands/rules-schema.ts'
 import { rulesBacktest } from './commands/rules-backtest.ts'
+import { rulesTest } from './commands/rules-test.ts'
 import { run } from './commands/run.ts'
 import { simulate } from './commands/simulate.ts'
 import { sink } from './commands/sink.ts'
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   demo,
   run,
   rulesBacktest,
+  rulesTest,
   rulesLint,
   rulesSchema,
   ...RULES_CONTROL,
