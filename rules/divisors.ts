@@ -37,37 +37,37 @@ function visit(node: Expression, facts: Facts, found: Expression[]): void {
 
 /** What is known where `condition` is `truth`. */
 function factsOf(condition: Expression, truth: boolean): Facts {
-  switch (condition.kind) {
-    case 'not':
-      return factsOf(condition.operand, !truth)
-    case 'logic':
-      return (condition.operator === 'and') === truth
-        ? both(factsOf(condition.left, truth), factsOf(condition.right, truth))
-        : NOTHING
-    case 'compare': {
-      const operator = truth ? condition.operator : OPPOSITE[condition.operator]
-      return both(
-        compared(condition.left, operator, condition.right),
-        compared(condition.right, MIRRORED[operator], condition.left),
-      )
-    }
-    case 'between':
-      return condition.negated === truth
-        ? NOTHING
-        : both(compared(condition.operand, '>=', condition.low), compared(condition.operand, '<=', condition.high))
-    case 'in': {
-      const numbers = condition.list.map(numberOf)
-      const some = condition.negated !== truth && numbers.every((number) => number !== undefined && number !== 0)
-      return some
-        ? about(
-            condition.operand,
-            numbers.every((number) => (number ?? 0) > 0),
-          )
-        : NOTHING
-    }
-    default:
-      return NOTHING
+  if (condition.kind === 'not') {
+    return factsOf(condition.operand, !truth)
   }
+  if (condition.kind === 'logic') {
+    return (condition.operator === 'and') === truth
+      ? both(factsOf(condition.left, truth), factsOf(condition.right, truth))
+      : NOTHING
+  }
+  if (condition.kind === 'compare') {
+    const operator = truth ? condition.operator : OPPOSITE[condition.operator]
+    return both(
+      compared(condition.left, operator, condition.right),
+      compared(condition.right, MIRRORED[operator], condition.left),
+    )
+  }
+  if (condition.kind === 'between') {
+    return condition.negated === truth
+      ? NOTHING
+      : both(compared(condition.operand, '>=', condition.low), compared(condition.operand, '<=', condition.high))
+  }
+  if (condition.kind === 'in') {
+    const numbers = condition.list.map(numberOf)
+    const some = condition.negated !== truth && numbers.every((number) => number !== undefined && number !== 0)
+    return some
+      ? about(
+          condition.operand,
+          numbers.every((number) => (number ?? 0) > 0),
+        )
+      : NOTHING
+  }
+  return NOTHING
 }
 
 const MIRRORED: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
@@ -120,20 +120,22 @@ function isNonZero(node: Expression, facts: Facts): boolean {
 
 function isPositive(node: Expression, facts: Facts): boolean {
   const all = (nodes: readonly Expression[]): boolean => nodes.every((each) => isPositive(each, facts))
-  switch (node.kind) {
-    case 'number':
-      return node.value > 0
-    case 'duration':
-      return true
-    case 'field':
-      return facts.positive.has(node.path.join('.'))
-    case 'arithmetic':
-      return ['+', '*', '/'].includes(node.operator) && all([node.left, node.right])
-    case 'call':
-      if (node.name === 'max') return node.args.some((arg) => isPositive(arg, facts))
-      if (node.name === 'if') return all(node.args.slice(1))
-      return ['min', 'sqrt', 'ceil'].includes(node.name) && all(node.args)
-    default:
-      return false
+  if (node.kind === 'number') {
+    return node.value > 0
   }
+  if (node.kind === 'duration') {
+    return true
+  }
+  if (node.kind === 'field') {
+    return facts.positive.has(node.path.join('.'))
+  }
+  if (node.kind === 'arithmetic') {
+    return ['+', '*', '/'].includes(node.operator) && all([node.left, node.right])
+  }
+  if (node.kind === 'call') {
+    if (node.name === 'max') return node.args.some((arg) => isPositive(arg, facts))
+    if (node.name === 'if') return all(node.args.slice(1))
+    return ['min', 'sqrt', 'ceil'].includes(node.name) && all(node.args)
+  }
+  return false
 }

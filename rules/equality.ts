@@ -12,20 +12,21 @@ export interface Equality {
  */
 export function equalitiesOf(conditions: readonly Expression[]): readonly Equality[] {
   return conditions.flatMap((condition): readonly Equality[] => {
-    switch (condition.kind) {
-      case 'logic':
-        return condition.operator === 'and' ? equalitiesOf([condition.left, condition.right]) : []
-      case 'field':
-        return [{ path: condition.path, values: [true] }]
-      case 'compare':
-        return condition.operator === '=='
-          ? [...equality(condition.left, [condition.right]), ...equality(condition.right, [condition.left])]
-          : []
-      case 'in':
-        return condition.negated ? [] : equality(condition.operand, condition.list)
-      default:
-        return []
+    if (condition.kind === 'logic') {
+      return condition.operator === 'and' ? equalitiesOf([condition.left, condition.right]) : []
     }
+    if (condition.kind === 'field') {
+      return [{ path: condition.path, values: [true] }]
+    }
+    if (condition.kind === 'compare') {
+      return condition.operator === '=='
+        ? [...equality(condition.left, [condition.right]), ...equality(condition.right, [condition.left])]
+        : []
+    }
+    if (condition.kind === 'in') {
+      return condition.negated ? [] : equality(condition.operand, condition.list)
+    }
+    return []
   })
 }
 

@@ -39,7 +39,8 @@ export function lintRules(files: readonly RuleFile[], options: LintOptions): Lin
       named.add(name)
       return segments.get(name)?.membership
     }
-    const fieldsOf = options.catalog?.fieldsOf
+    const { catalog } = options
+    const fieldsOf = catalog && ((names: readonly string[]) => catalog.fieldsOf(names))
     const reading = readRuleParts(file, { segments: { get }, knownSegments: segments, fieldsOf })
     if (!reading.ok) {
       findings.push(...reading.problems)

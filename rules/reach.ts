@@ -21,24 +21,23 @@ export function overlap(a: Period, b: Period): Period {
 }
 
 function periodOf(condition: Expression, zone: string): Period {
-  switch (condition.kind) {
-    case 'logic':
-      return condition.operator === 'and'
-        ? overlap(periodOf(condition.left, zone), periodOf(condition.right, zone))
-        : ALWAYS
-    case 'between': {
-      if (condition.operand.kind !== 'now' || condition.negated) return ALWAYS
-      return { from: dateOf(condition.low, zone).from, until: dateOf(condition.high, zone).until }
-    }
-    case 'compare':
-      if (condition.left.kind === 'now') return compared(condition.operator, dateOf(condition.right, zone))
-      if (condition.right.kind === 'now') {
-        return compared(MIRRORED[condition.operator] ?? '!=', dateOf(condition.left, zone))
-      }
-      return ALWAYS
-    default:
-      return ALWAYS
+  if (condition.kind === 'logic') {
+    return condition.operator === 'and'
+      ? overlap(periodOf(condition.left, zone), periodOf(condition.right, zone))
+      : ALWAYS
   }
+  if (condition.kind === 'between') {
+    if (condition.operand.kind !== 'now' || condition.negated) return ALWAYS
+    return { from: dateOf(condition.low, zone).from, until: dateOf(condition.high, zone).until }
+  }
+  if (condition.kind === 'compare') {
+    if (condition.left.kind === 'now') return compared(condition.operator, dateOf(condition.right, zone))
+    if (condition.right.kind === 'now') {
+      return compared(MIRRORED[condition.operator] ?? '!=', dateOf(condition.left, zone))
+    }
+    return ALWAYS
+  }
+  return ALWAYS
 }
 
 const MIRRORED: Readonly<Record<string, string>> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '==': '==' }

@@ -156,8 +156,10 @@ function readUsersFile(source: YamlSource, entry: Entry, { users }: RuleFile): M
     hint: 'name a text file in the same folder, such as vip.txt',
   })
   if (name === undefined) return undefined
-  const report = (message: string, hint: string): undefined =>
-    void source.report(entry.value, { code: 'ONCEWARD_E_RULE_WRONG_VALUE', message, hint })
+  const report = (message: string, hint: string): undefined => {
+    source.report(entry.value, { code: 'ONCEWARD_E_RULE_WRONG_VALUE', message, hint })
+    return undefined
+  }
   if (users === undefined) return report(`there is no file ${name} beside this one`, 'add it: one user id on each line')
   if (users.length > SEGMENT_TEXT_MAX) {
     return report(

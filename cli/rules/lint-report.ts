@@ -1,3 +1,4 @@
+import { unreachable } from '../../core/assert.ts'
 import type { LintReport } from '../../rules/lint.ts'
 import type { RuleProblem } from '../../rules/problem.ts'
 
@@ -21,8 +22,10 @@ export function lintText(report: LintReport, format: LintFormat): string {
       return `${JSON.stringify(jsonOf(report), null, 2)}\n`
     case 'github':
       return report.findings.map(githubLine).join('')
-    default:
+    case 'text':
       return [...report.findings.map(findingText), `${summaryOf(report)}\n`].join('\n')
+    default:
+      return unreachable(format)
   }
 }
 
