@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readRuleFiles } from '../../connectors/files/rule-files.ts'
+import { HOUR_MS } from '../../core/durations.ts'
 import type { PlayerEvent } from '../../core/model/event.ts'
-import { EFFECTIVE_MARGIN_MS, foldControl, planPublication, recordsOf } from '../../rules/control.ts'
+import { EFFECTIVE_LEAD_MS, foldControl, planPublication, recordsOf } from '../../rules/control.ts'
 import { IdSet } from '../../rules/id-set.ts'
 import { loadRules } from '../../rules/load.ts'
 import { formatProblem } from '../../rules/problem.ts'
@@ -168,16 +169,16 @@ describe('segments on the control topic', () => {
 
   it('a changed list is in effect from a margin after it was published; before, events are judged by the former one', () => {
     const topic = publish(publish([], [RULE, listOf('u1')]), [RULE, listOf('u2')])
-    const from = NOW + EFFECTIVE_MARGIN_MS
+    const from = NOW + EFFECTIVE_LEAD_MS
     expect([matches(topic, 'u1', from - 1), matches(topic, 'u2', from - 1)]).toEqual([[true], [false]])
     expect([matches(topic, 'u1', from), matches(topic, 'u2', from)]).toEqual([[false], [true]])
   })
 
   it('a list that is changed back is published again', () => {
     let topic = publish([], [RULE, listOf('u1')])
-    topic = publish(topic, [RULE, listOf('u2')], NOW + 60_000)
-    topic = publish(topic, [RULE, listOf('u1')], NOW + 120_000)
-    expect([90_000, 140_000].map((ms) => matches(topic, 'u1', NOW + ms))).toEqual([[false], [true]])
+    topic = publish(topic, [RULE, listOf('u2')], NOW + HOUR_MS)
+    topic = publish(topic, [RULE, listOf('u1')], NOW + 2 * HOUR_MS)
+    expect([1.5 * HOUR_MS, 2.5 * HOUR_MS].map((ms) => matches(topic, 'u1', NOW + ms))).toEqual([[false], [true]])
   })
 
   it('a list of a million is cut into records that Kafka takes, and put together again', () => {
@@ -197,7 +198,7 @@ describe('segments on the control topic', () => {
   it('compaction, which keeps the last record of each key, changes nothing', () => {
     const one = publish([], [RULE, listOf('u1')])
     const twice = [...one, ...publish([], [RULE, listOf('u1')], NOW + 5)]
-    const topic = publish(twice, [RULE, listOf('u2')], NOW + 60_000)
+    const topic = publish(twice, [RULE, listOf('u2')], NOW + HOUR_MS)
     expect(new Set(topic.map(({ key }) => key)).size).toBe(topic.length)
   })
 
