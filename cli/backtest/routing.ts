@@ -1,13 +1,13 @@
 /**
  * The bytes of the user id of an event, found without parsing it; undefined where that is not certain. Every process reads
  * all lines and parses its own ones alone, so this must never answer another id than parsing would: it answers only where
- * nothing is escaped, the names "user" and "id" come once each, and the id is the user's first field.
+ * nothing is escaped, the name "id" comes once, and it is the first field of the first "user".
  */
 export function userIdBytes(line: Buffer): Buffer | undefined {
   // As latin1, for which a text has as many characters as there are bytes, and which is searched faster than a buffer.
   const text = line.toString('latin1')
   const user = text.indexOf('"user"')
-  if (user < 0 || text.includes('"user"', user + 6) || text.includes('\\')) return undefined
+  if (user < 0 || text.includes('\\')) return undefined
   const brace = behind(text, user + 6, ':')
   const name = brace < 0 ? -1 : behind(text, brace, '{')
   if (name < 0 || text.indexOf('"id"') !== name || text.includes('"id"', name + 4)) return undefined

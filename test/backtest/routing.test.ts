@@ -63,6 +63,18 @@ test('an id found without parsing is the one that parsing finds, whatever the li
   expect(found).toBeGreaterThan(100)
 })
 
+test.each([
+  '{"user":{"id":"a","id":"b"}}',
+  '{"user":{"id":"a"},"user":{"id":"b"}}',
+  '{"user":{"id":"a"},"us\\u0065r":{"id":"b"}}',
+  '{"user":{"id":"a","i\\u0064":"b"}}',
+  '{"user":{"geo":"TR","id":"b"}}',
+  '{"user":{"x":{"id":"a"}}}',
+  '{"a":"user","user":{"id":"b"}}',
+])('an id that is not certain is left to parsing: %s', (line) => {
+  expect(userIdBytes(Buffer.from(line))).toBeUndefined()
+})
+
 test('nearly every event is routed without parsing, and none elsewhere than by its parsed id', () => {
   const lines = withBroken(generatedBets(500, 3), 200, seededRandom(3))
   let found = 0

@@ -129,13 +129,35 @@ describe('coverage', () => {
     ])
   })
 
-  test('sees a filter fail that an index would have spared', async () => {
+  test('sees filters fail', async () => {
     const { coverage } = await run(
       one('[{ event: bet, user: { geo: DE } }, { event: bet, payload: { bet: 0.5 } }]', '{ points: 0 }'),
     )
     expect(coverage[0]?.missing).not.toContain('filter never failed: user.geo == "TR"')
     expect(coverage[0]?.missing).not.toContain('filter never failed: payload.bet >= 1')
     expect(coverage[0]?.missing).toContain('filter never held: count(bet, 1h) >= 2')
+  })
+
+  test('sees filters fail that an index over many rules would have spared', async () => {
+    const games = Array.from({ length: 6 }, (_, i) => `game_${i}`)
+    const dir = mkdtempSync(join(root, 'many-'))
+    for (const game of games) {
+      const filter = `payload.game_id == "${game}"`
+      const rule = `rule_id: r_${game}\nwhen: { event_name: bet, filters: ['${filter}'] }\nscore: { formula: 1 }\n`
+      writeFileSync(join(dir, `${game}.yaml`), rule)
+    }
+    const event = '{ event: bet, payload: { bet: 1, game_id: game_0 } }'
+    const rules = games.map((game) => `${game}.yaml`).join(', ')
+    writeFileSync(
+      join(dir, 'all.test.yaml'),
+      `rules: [${rules}]\ntests: [{ name: it, events: [${event}], expect: { points: 1 } }]\n`,
+    )
+    const { coverage } = await runTestFile(join(dir, 'all.test.yaml'), normalize)
+    const never = coverage.flatMap(({ missing }) => missing)
+    expect(never.filter((each) => each.startsWith('filter never failed'))).toEqual([
+      'filter never failed: payload.game_id == "game_0"',
+    ])
+    expect(never).toHaveLength(6)
   })
 
   test('sees caps cut', async () => {
