@@ -18,13 +18,15 @@ export interface Context<SettingValues> {
 export interface Terminal {
   /** Writes to stdout; resolves once the reader has kept up. Results go here, and nothing else does. */
   readonly print: (text: string) => Promise<void>
+  /** stdout shows colours. */
+  readonly colours?: boolean
   /** Writes a line to stderr, for people. */
   readonly note: (line: string) => void
   /** stderr as a progress bar sees it. */
   readonly progress: { readonly isTty: boolean; readonly columns: number; write(text: string): void }
 }
 
-export type CommandGroup = 'Start here' | 'On Kafka' | 'Look inside' | 'Trying out'
+export type CommandGroup = 'Start here' | 'Rules' | 'On Kafka' | 'Look inside' | 'Trying out'
 
 export interface CommandHelp {
   /** One or two words: `ingest`, `topics create`. */

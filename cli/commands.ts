@@ -1,10 +1,16 @@
 import type { Command } from './command.ts'
 import { BENCHES } from './commands/bench.ts'
 import { demo } from './commands/demo.ts'
+import { explain } from './commands/explain.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
 import { replay } from './commands/replay.ts'
+import { RULES_CONTROL } from './commands/rules-control.ts'
+import { rulesLint } from './commands/rules-lint.ts'
+import { rulesSchema } from './commands/rules-schema.ts'
+import { rulesBacktest } from './commands/rules-backtest.ts'
+import { rulesTest } from './commands/rules-test.ts'
 import { run } from './commands/run.ts'
 import { simulate } from './commands/simulate.ts'
 import { sink } from './commands/sink.ts'
@@ -16,6 +22,11 @@ import { worker } from './commands/worker.ts'
 export const COMMANDS: readonly Command[] = [
   demo,
   run,
+  rulesBacktest,
+  rulesTest,
+  rulesLint,
+  rulesSchema,
+  ...RULES_CONTROL,
   topicsCreate,
   ingest,
   worker,
@@ -23,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   replay,
   lag,
   tail,
+  explain,
   partner,
   simulate,
   ...BENCHES,

@@ -43,6 +43,7 @@ export function processTerminal(signal: AbortSignal): Terminal {
         if (!signal.aborted) throw error
       })
     },
+    colours: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
     note: (line) => void process.stderr.write(`${line}\n`),
     progress: {
       get isTty() {

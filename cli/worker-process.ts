@@ -7,9 +7,10 @@ import { publishRules } from '../pipeline/publish-rules.ts'
 import { Worker } from '../pipeline/worker.ts'
 import { openRocksDb, type RocksDbOptions } from '../state/rocksdb.ts'
 import type { Context } from './command.ts'
-import { loadRulesFrom, problemsError } from './load-rules.ts'
-import { topicSpecs } from './log-tools/topics.ts'
+import { loadRulesFrom } from './load-rules.ts'
+import { createControlTopic } from './log-tools/topics.ts'
 import { openMemberMemory } from './member-memory.ts'
+import { refusal } from './rules-control/publish.ts'
 import {
   closing,
   loadNormalizer,
@@ -130,17 +131,12 @@ export function storedPartitions(state: string, application: string): number[] {
   })
 }
 
-/** The control topic is Onceward's own; whoever made the others by hand need not know of it. */
-async function createControlTopic(log: Log, topics: Topics): Promise<void> {
-  const specs = topicSpecs({ topics, partitions: 1, retentionMs: 0 })
-  await log.createTopics(specs.filter(({ topic }) => topic === topics.control))
-}
-
 async function publish(log: Log, context: Context<WorkerSettings>, topic: string): Promise<void> {
   const { settings, clock, logger } = context
   const rules = settings.rules === undefined ? [] : await loadRulesFrom(settings.rules)
-  const plan = await publishRules({ log, clock, logger, topic, rules })
-  if (plan.refused.length > 0) throw problemsError(plan.refused)
+  const publishedBy = `worker ${settings.application}`
+  const plan = await publishRules({ log, clock, logger, topic, rules, publishedBy })
+  if (plan.refused.length > 0) throw refusal(plan, false)
   for (const { rule_id, version, effective_from } of plan.publish) {
     logger.info({ rule_id, version, effective_from }, 'rule version published')
   }

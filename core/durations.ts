@@ -5,6 +5,9 @@ export const MINUTE_MS = 60_000
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 86_400_000
 
+/** How far ahead of its ingest time an event may be (SPEC S19). */
+export const FUTURE_MS_MAX = 5 * MINUTE_MS
+
 const UNITS: Record<string, number> = { ms: 1, s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS, d: DAY_MS, w: 7 * DAY_MS }
 
 /** Reads `250ms`, `20s`, `5m`, `24h`, `7d`, `2w`; answers milliseconds. Throws ONCEWARD_E_SETTING_INVALID. */

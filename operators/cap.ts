@@ -9,7 +9,8 @@ import type { Operator, Scoring } from './operator.ts'
 /**
  * Cuts points, partially where need be (SPEC S19): `per_bet` cuts one event; the others what one user gets from one rule
  * in one calendar minute, hour or day of event time in the rule's time zone. Calendar windows are told apart by local
- * time, so the hour that a clock change repeats is one window.
+ * time, so the hour that a clock change repeats is one window. What a user got is counted whether the version in effect
+ * caps it or not: the next one may, in the middle of a day.
  */
 export function createCap(): Operator<Scoring, Scoring> {
   return {
@@ -22,7 +23,7 @@ export function createCap(): Operator<Scoring, Scoring> {
       const local = localMs(rule.timeZone, event.ts)
       const cut = applyCaps(account, rule.caps, rawPoints, local)
       if (cut.points > 0) {
-        record(account, rule.caps, cut.points, local)
+        record(account, cut.points, local)
         prune(account, earliestLocal(rule.timeZone, oldestUnscored(scoring, batch)))
       }
       scoring.account = account
@@ -60,10 +61,10 @@ export function applyCaps(
   return { points: left, by }
 }
 
-function record(account: Account, caps: Caps, points: number, local: number): void {
-  if (caps.perMinute !== undefined) add(account.minutes, local, MINUTE_MS, points)
-  if (caps.perHour !== undefined) add(account.hours, local, HOUR_MS, points)
-  if (caps.perDay !== undefined) add(account.days, local, DAY_MS, points)
+function record(account: Account, points: number, local: number): void {
+  add(account.minutes, local, MINUTE_MS, points)
+  add(account.hours, local, HOUR_MS, points)
+  add(account.days, local, DAY_MS, points)
 }
 
 /** Forgets the windows that ended before local time `earliest`: no accepted event can fall into them any more. */
@@ -83,7 +84,7 @@ function add(windows: number[], local: number, size: number, points: number): vo
   const index = Math.floor(local / size)
   for (let i = windows.length - 2; i >= 0; i -= 2) {
     if (windows[i] === index) {
-      windows[i + 1] = (windows[i + 1] ?? 0) + points
+      windows[i + 1] = Math.min((windows[i + 1] ?? 0) + points, Number.MAX_SAFE_INTEGER)
       return
     }
   }

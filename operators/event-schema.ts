@@ -12,6 +12,7 @@ export interface SchemaFile {
 /** The schemas that events are checked against. Immutable. */
 export interface EventSchemas {
   readonly envelope: Check
+  readonly envelopeType: Type
   /** By event name. */
   readonly payloads: ReadonlyMap<string, PayloadSchema>
 }
@@ -20,6 +21,7 @@ export interface PayloadSchema {
   readonly eventName: string
   readonly file: string
   readonly check: Check
+  readonly type: Type
 }
 
 const ENVELOPE = 'onceward.envelope'
@@ -32,7 +34,7 @@ const EVENT_NAME_LENGTH_MAX = 256
  * too narrow. Throws ONCEWARD_E_SCHEMA_INVALID naming the file.
  */
 export function parseSchemas(files: readonly SchemaFile[]): EventSchemas {
-  let envelope: { file: string; check: Check } | undefined
+  let envelope: { file: string; check: Check; type: Type } | undefined
   const payloads = new Map<string, PayloadSchema>()
   for (const file of files) {
     const { type, attributes } = parseRecord(file)
@@ -41,7 +43,7 @@ export function parseSchemas(files: readonly SchemaFile[]): EventSchemas {
       if (envelope !== undefined) {
         throw invalid(file, `declares ${ENVELOPE}, which ${envelope.file} declares already; keep one of them`)
       }
-      envelope = { file: file.name, check }
+      envelope = { file: file.name, check, type }
       continue
     }
     const eventName = eventNameOf(file, type, attributes)
@@ -49,7 +51,7 @@ export function parseSchemas(files: readonly SchemaFile[]): EventSchemas {
     if (other !== undefined) {
       throw invalid(file, `declares the event "${eventName}", which ${other.file} declares already; keep one of them`)
     }
-    payloads.set(eventName, { eventName, file: file.name, check })
+    payloads.set(eventName, { eventName, file: file.name, check, type })
   }
   if (envelope === undefined) {
     throw new OncewardError(
@@ -57,7 +59,7 @@ export function parseSchemas(files: readonly SchemaFile[]): EventSchemas {
       `none of the ${files.length} schema files declares the record ${ENVELOPE}; add envelope.avsc, which comes with Onceward`,
     )
   }
-  return { envelope: envelope.check, payloads }
+  return { envelope: envelope.check, envelopeType: envelope.type, payloads }
 }
 
 type RecordType = InstanceType<typeof avro.types.RecordType>

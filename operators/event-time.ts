@@ -1,6 +1,3 @@
-/** How far ahead of its ingest time an event may be (SPEC S19). */
-export const FUTURE_MS_MAX = 5 * 60_000
-
 /** How far behind the watermark an event may be, unless set otherwise (SPEC S5). */
 export const REORDER_WINDOW_MS = 60_000
 

@@ -1,7 +1,7 @@
 import type { DlqRecord } from '../core/model/dlq.ts'
-import type { PlayerEvent } from '../core/model/event.ts'
+import type { PlayerEvent, RecentEvents } from '../core/model/event.ts'
 import type { RewardTask } from '../core/model/reward.ts'
-import type { ScoreRecord } from '../core/model/score.ts'
+import type { ScoreRecord, WithheldReward } from '../core/model/score.ts'
 import type { LogRecord } from '../core/ports/log.ts'
 import type { CompiledRule, Points, RuleSet } from '../rules/compiled.ts'
 import type { StagedState } from '../state/staged-state.ts'
@@ -95,6 +95,8 @@ export interface Turn {
   readonly lane: 'any' | 'strict'
   /** The rules that match it, evaluated once, when the batch's state is asked for. */
   scorings: readonly Scoring[]
+  /** Filled in by windows, where a rule may look at them. */
+  windows?: RecentEvents
 }
 
 /**
@@ -102,10 +104,11 @@ export interface Turn {
  * object: a copy for each step would be most of what the line allocates.
  */
 export interface Scoring {
-  readonly event: PlayerEvent
+  /** With its windows, where the rule looks at recent events. */
+  event: PlayerEvent
   readonly ingestTs: number
   readonly rule: CompiledRule
-  readonly formula: Points
+  formula: Points
   readonly accountKey: string
   /** Filled in by cap. */
   account: Account | undefined
@@ -115,8 +118,19 @@ export interface Scoring {
   /** Filled in by threshold. */
   progress: number
   period: string
-  /** Indices of the thresholds that the event crossed. */
-  crossed: readonly number[]
+  /** The rewards that the event brings. */
+  granted: readonly Grant[]
+  /** Those that it would bring, but for a reason. */
+  withheld: readonly WithheldReward[]
+}
+
+/** A threshold that was crossed and whose reward is given. */
+export interface Grant {
+  /** Of the threshold. */
+  readonly index: number
+  /** What the reward's formula gave; absent: the reward says it itself. */
+  readonly amount?: number
+  readonly cost?: number
 }
 
 /** The batch has brought forth as much as it may: what is left of it waits for the next one. */

@@ -1,6 +1,6 @@
+import { FUTURE_MS_MAX } from '../core/durations.ts'
 import type { LogRecord } from '../core/ports/log.ts'
 import { TICK_HEADER } from '../core/topics.ts'
-import { FUTURE_MS_MAX } from '../operators/event-time.ts'
 import type { Normalized } from '../operators/normalize.ts'
 import type { Arrival, Scoring } from '../operators/operator.ts'
 import type { RuleSet } from '../rules/compiled.ts'

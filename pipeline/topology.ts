@@ -1,17 +1,18 @@
 import { createCap } from '../operators/cap.ts'
 import { createDedupe } from '../operators/dedupe.ts'
-import type { Arrival } from '../operators/operator.ts'
+import type { Arrival, Operator, Scoring } from '../operators/operator.ts'
 import { createReorder } from '../operators/reorder.ts'
 import { createRewardEmit } from '../operators/reward-emit.ts'
 import { createScore } from '../operators/score.ts'
 import { createThreshold } from '../operators/threshold.ts'
+import { createWindows } from '../operators/windows.ts'
 import { type Line, line } from './line.ts'
 import { createRecordReader, type RecordReader, type ReaderOptions } from './record-reader.ts'
 
 /**
  * The whole way of an event through a worker:
  *
- *   events.raw ─▶ normalize ─▶ dedupe ─▶ reorder ─▶ score ─▶ cap ─▶ threshold ─▶ reward-emit ─▶ scores, reward.tasks
+ *   events.raw ─▶ normalize ─▶ dedupe ─▶ reorder ─▶ windows ─▶ score ─▶ cap ─▶ threshold ─▶ reward-emit ─▶ scores, reward.tasks
  *                     └──────────▶ dlq ◀────┘
  *
  * normalize needs no state and runs when a batch is read; the others run once the state they asked for is at hand
@@ -24,14 +25,20 @@ export interface Topology {
   readonly line: Line<Arrival, never>
 }
 
-export function createTopology(options: ReaderOptions): Topology {
+export interface TopologyOptions extends ReaderOptions {
+  /** What becomes of a scored event. Default: reward-emit; a backtest counts, and needs no score records. */
+  readonly emit?: Operator<Scoring, never>
+}
+
+export function createTopology(options: TopologyOptions): Topology {
   return {
     read: createRecordReader(options),
     line: line(createDedupe())
       .to(createReorder())
+      .to(createWindows())
       .to(createScore())
       .to(createCap())
       .to(createThreshold())
-      .to(createRewardEmit()),
+      .to(options.emit ?? createRewardEmit()),
   }
 }

@@ -1,42 +1,51 @@
 import { unreachable } from '../core/assert.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { type DateRange, readDate } from './dates.ts'
-import { FUNCTION_NAMES, NUMERIC_FUNCTIONS, SPECIAL_FUNCTIONS } from './functions.ts'
+import { checkField, type EventFields, fieldsAskedFor, TYPE_NAMES, type ValueType } from './field-check.ts'
+import { FUNCTION_NAMES, NUMERIC_FUNCTIONS, signatureOf } from './functions.ts'
+import { constantOf, isLiteral } from './literal.ts'
+import { NOW_PART_BOUNDS } from './now-parts.ts'
 import { type Fault, nearest } from './problem.ts'
-import type { BetweenNode, CallNode, CompareNode, Expression, FieldNode, InNode } from './syntax-tree.ts'
+import type {
+  BetweenNode,
+  CallNode,
+  CompareNode,
+  Expression,
+  FieldNode,
+  InNode,
+  MatchNode,
+  SegmentNode,
+} from './syntax-tree.ts'
+import { PART_LENGTH_MAX } from './text-match.ts'
+import { checkWindow, isRatioOfDurations, MAY_BE_MISSING } from './window-checker.ts'
+import type { WindowNode } from './window-syntax.ts'
 
-/** What is known of a value before any event is seen; a field can be `any`. */
-export type ValueType = 'number' | 'text' | 'boolean' | 'time' | 'any'
-
-/** Where fields begin. Those of `object` have fields of their own, the others are values. */
-export const FIELD_ROOTS: Readonly<Record<string, 'object' | 'text'>> = {
-  event_id: 'text',
-  event_name: 'text',
-  version: 'text',
-  user: 'object',
-  context: 'object',
-  payload: 'object',
+/** What is known of the surroundings of an expression; what is undefined is not checked. */
+export interface CheckContext {
+  /** What the event schemas say of the fields. */
+  readonly fields?: EventFields | undefined
+  /** The segments that there are. */
+  readonly segments?: SegmentNames | undefined
+  /** True where recent events can be looked at; refused elsewhere. */
+  readonly windows?: boolean
+  /** What the schemas say of the fields of an event that a window counts; undefined where that is not known. */
+  readonly fieldsOf?: ((eventName: string) => EventFields | undefined) | undefined
 }
 
-const ROOT_NAMES = [...Object.keys(FIELD_ROOTS), 'ts', 'now']
-const TYPE_NAMES: Readonly<Record<ValueType, string>> = {
-  number: 'a number',
-  text: 'a text',
-  boolean: 'a condition',
-  time: 'a time',
-  any: 'a field',
+/** Names a segment that conditions can ask for. */
+export interface SegmentNames {
+  has(name: string): boolean
+  keys(): Iterable<string>
 }
-
-/** The names that every object inherits: asking for them is a mistake or an attempt to get out of the data. */
-const INHERITED = new Set([...Object.getOwnPropertyNames(Object.prototype), 'prototype'])
 
 /** Checks types and names; answers every fault found, in no particular order. `zone` is where dates are read. */
 export function checkExpression(
   expression: Expression,
   wanted: 'condition' | 'number',
   zone: string,
+  context: CheckContext = {},
 ): readonly Fault[] {
-  const checker = new Checker(zone)
+  const checker = new Checker(zone, context, fieldsAskedFor(expression))
   if (wanted === 'condition') checker.condition(expression)
   else checker.number(expression)
   return checker.faults
@@ -45,9 +54,13 @@ export function checkExpression(
 class Checker {
   readonly faults: Fault[] = []
   readonly #zone: string
+  readonly #context: CheckContext
+  readonly #optional: ReadonlySet<string>
 
-  constructor(zone: string) {
+  constructor(zone: string, context: CheckContext, optional: ReadonlySet<string>) {
     this.#zone = zone
+    this.#context = context
+    this.#optional = optional
   }
 
   condition(node: Expression): void {
@@ -64,6 +77,7 @@ class Checker {
     const hints: Readonly<Record<string, string>> = {
       boolean: 'write if(condition, 1, 0) to make a number of it',
       time: 'compare it with a date: now >= "2025-11-01"',
+      duration: 'compare it with another, last(login) >= 7d, or divide it: last(login) / 1d',
     }
     const plain = node.kind === 'text' && node.value.trim() !== '' && Number.isFinite(Number(node.value))
     const hint = plain ? `write ${Number(node.value)} without quotes` : hints[type]
@@ -88,14 +102,22 @@ class Checker {
         return 'any'
       case 'field':
         return this.#field(node)
+      case 'now-part':
+        return 'number'
+      case 'duration':
+        return node.kind
+      case 'window':
+        return this.#window(node)
       case 'call':
         return this.#call(node)
       case 'negate':
         this.number(node.operand)
         return 'number'
       case 'arithmetic':
-        this.number(node.left)
-        this.number(node.right)
+        for (const side of [node.left, node.right]) {
+          if (isRatioOfDurations(node)) this.#type(side)
+          else this.number(side)
+        }
         return 'number'
       case 'not':
         this.condition(node.operand)
@@ -110,59 +132,23 @@ class Checker {
         return this.#between(node)
       case 'in':
         return this.#in(node)
+      case 'match':
+        return this.#match(node)
+      case 'segment':
+        return this.#segment(node)
       default:
         return unreachable(node)
     }
   }
 
   #field(node: FieldNode, alone = false): ValueType {
-    const [root = '', ...rest] = node.path
-    const inherited = node.path.find((name) => INHERITED.has(name))
-    if (inherited !== undefined) {
-      this.#fault('ONCEWARD_E_RULE_UNKNOWN_FIELD', node, `"${inherited}" is no field of an event`)
-      return 'any'
-    }
-    const kind = Object.hasOwn(FIELD_ROOTS, root) ? FIELD_ROOTS[root] : undefined
-    if (kind === undefined) this.#unknownRoot(node, root, rest)
-    else if (kind === 'text' && rest.length > 0) {
-      this.#fault('ONCEWARD_E_RULE_UNKNOWN_FIELD', node, `${root} is a text and has no fields`, `write ${root}`)
-    } else if (kind === 'object' && rest.length === 0 && !alone) {
-      this.#fault(
-        'ONCEWARD_E_RULE_UNKNOWN_FIELD',
-        node,
-        `${root} is no value; name one of its fields`,
-        `write ${root}.name`,
-      )
-    }
-    return kind === 'text' ? 'text' : 'any'
-  }
-
-  #unknownRoot(node: FieldNode, root: string, rest: readonly string[]): void {
-    if (rest.length > 0 && (root === 'now' || root === 'ts')) {
-      this.#fault('ONCEWARD_E_RULE_UNKNOWN_FIELD', node, `${root} is a time and has no fields`, `write ${root}`)
-      return
-    }
-    if (rest.length === 0 && FUNCTION_NAMES.includes(root)) {
-      this.#fault(
-        'ONCEWARD_E_RULE_UNKNOWN_FIELD',
-        node,
-        `${root} is a function and needs its arguments`,
-        `write ${signatureOf(root)}`,
-      )
-      return
-    }
-    const like = nearest(root, rest.length > 0 ? Object.keys(FIELD_ROOTS) : ROOT_NAMES)
-    const fixed = like === undefined ? undefined : [like, ...rest].join('.')
-    const hint =
-      fixed === undefined
-        ? `write payload.${node.path.join('.')} for a field of the payload; others begin with user. or context.`
-        : `did you mean ${fixed}?`
-    this.#fault(
-      'ONCEWARD_E_RULE_UNKNOWN_FIELD',
-      node,
-      `there is no field "${node.path.join('.')}"; fields are ${ROOT_NAMES.slice(0, 3).join(', ')}, ts, user.…, context.… and payload.…`,
-      hint,
-    )
+    const { type, fault } = checkField(node.path, {
+      alone,
+      optional: this.#optional.has(node.path.join('.')),
+      fields: this.#context.fields,
+    })
+    if (fault !== undefined) this.faults.push({ ...fault, start: node.start })
+    return type
   }
 
   #call(node: CallNode): ValueType {
@@ -190,10 +176,31 @@ class Checker {
     if (!this.#argumentCount(node, 1, 1)) return 'boolean'
     const [field] = node.args
     if (field?.kind === 'field') this.#field(field, true)
+    else if (field?.kind === 'window' && MAY_BE_MISSING.includes(field.function)) this.#window(field)
     else if (field !== undefined && field.kind !== 'now') {
       this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', field, 'exists asks for a field', 'write exists(payload.name)')
     }
     return 'boolean'
+  }
+
+  #window(node: WindowNode): ValueType {
+    if (this.#context.windows !== true) {
+      const message = 'recent events can be looked at in filters and formulas of rules only, and not after `where`'
+      this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', node, message, 'make it a filter of its own')
+    }
+    const { type, faults } = checkWindow(node, (eventName) => {
+      const { segments, fieldsOf } = this.#context
+      const within = new Checker(this.#zone, { segments, fields: fieldsOf?.(eventName) }, this.#optional)
+      return {
+        condition: (filter) => {
+          within.condition(filter)
+          return within.faults
+        },
+        field: (field) => ({ type: within.#field(field), faults: within.faults }),
+      }
+    })
+    this.faults.push(...faults)
+    return type
   }
 
   #argumentCount(node: CallNode, min: number, max: number): boolean {
@@ -213,13 +220,32 @@ class Checker {
     const right = this.#type(node.right)
     if (left === 'time' || right === 'time') {
       this.#date(left === 'time' ? node.right : node.left)
-    } else if (this.#alike(node, [left, right]) && (left === 'boolean' || right === 'boolean')) {
+    } else if (this.#withinPart(node.left, node.right) && this.#withinPart(node.right, node.left)) {
+      this.#sides(node, [left, right])
+    }
+    return 'boolean'
+  }
+
+  #sides(node: CompareNode, [left, right]: readonly [ValueType, ValueType]): void {
+    if (this.#alike(node, [left, right]) && (left === 'boolean' || right === 'boolean')) {
       for (const side of [node.left, node.right]) this.#notCondition(side)
       if (node.operator !== '==' && node.operator !== '!=') {
         this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', node, 'true and false have no order', 'write == or !=')
       }
     }
-    return 'boolean'
+  }
+
+  /** False, and a fault, where `value` is one that the part of the time never has. */
+  #withinPart(node: Expression, value: Expression): boolean {
+    if (node.kind !== 'now-part') return true
+    const [low, high] = NOW_PART_BOUNDS[node.part] ?? []
+    const constant = constantOf(value)
+    if (low === undefined || high === undefined || constant === undefined) return true
+    if (typeof constant === 'number' && constant >= low && constant <= high) return true
+    const days = node.part === 'weekday' ? '; Monday is 1, Sunday 7' : ''
+    const message = `now.${node.part} goes from ${low} to ${high}${days}`
+    this.#fault('ONCEWARD_E_RULE_WRONG_VALUE', value, message, `write now.${node.part} == ${low}`)
+    return false
   }
 
   /** Conditions aren't compared: they have three values, and asking for two of them doubles the work at each level. */
@@ -255,6 +281,8 @@ class Checker {
         'between is for numbers, texts and dates',
         'write == true or == false',
       )
+    } else if (![node.low, node.high].every((bound) => this.#withinPart(node.operand, bound))) {
+      return 'boolean'
     } else if (this.#alike(node, types)) {
       const [low, high] = [constantOf(node.low), constantOf(node.high)]
       if (low !== undefined && high !== undefined && high < low) this.#reversed(node)
@@ -287,7 +315,42 @@ class Checker {
           'a list holds numbers, texts, true and false as they are',
           'write field == other or field == another',
         )
-      } else this.#alike(element, [type, elementType])
+      } else if (this.#withinPart(node.operand, element)) this.#alike(element, [type, elementType])
+    }
+    return 'boolean'
+  }
+
+  #match(node: MatchNode): ValueType {
+    const [left, right] = [this.#type(node.left), this.#type(node.right)]
+    const whole = node.operator === 'starts_with' ? ['text'] : ['text', 'list']
+    if (left !== 'any' && !whole.includes(left)) {
+      const message = `${node.operator} asks for ${whole.map((type) => `a ${type}`).join(' or ')} on its left, this is ${TYPE_NAMES[left]}`
+      this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', node.left, message, 'write user.risk_flags contains "vpn"')
+    }
+    const part = left === 'list' || left === 'any' ? ['text', 'number', 'boolean'] : ['text']
+    const parts = node.operator === 'starts_with' ? ['text'] : part
+    if (node.right.kind === 'text' && node.right.value.length > PART_LENGTH_MAX) {
+      const message = `${node.operator} looks for at most ${PART_LENGTH_MAX} characters`
+      this.#fault('ONCEWARD_E_RULE_WRONG_VALUE', node.right, message, 'write a shorter text')
+    }
+    if (right !== 'any' && (!parts.includes(right) || !(isLiteral(node.right) || node.right.kind === 'field'))) {
+      const message = `${node.operator} asks for a text, or a field that holds one, on its right`
+      this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', node.right, message, 'write payload.game_id starts_with "slot_"')
+    }
+    return 'boolean'
+  }
+
+  #segment(node: SegmentNode): ValueType {
+    if (node.operand.kind !== 'field' || node.operand.path.join('.') !== 'user') {
+      const hint = `write user in segment(${JSON.stringify(node.name)})`
+      this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', node.operand, 'only a user is in a segment', hint)
+    }
+    const { segments } = this.#context
+    if (segments !== undefined && !segments.has(node.name)) {
+      const like = nearest(node.name, segments.keys())
+      const hint = like === undefined ? 'give it a file that begins with segment_id: …' : `did you mean ${like}?`
+      const message = `there is no segment "${node.name}"`
+      this.faults.push({ code: 'ONCEWARD_E_RULE_UNKNOWN_SEGMENT', start: node.nameStart, message, hint })
     }
     return 'boolean'
   }
@@ -296,12 +359,20 @@ class Checker {
   #alike(node: Expression, types: readonly ValueType[]): boolean {
     const known = [...new Set(types.filter((type) => type !== 'any'))]
     const [first, second] = known
+    const whole = known.find((type) => type === 'list' || type === 'object')
+    if (whole !== undefined) {
+      const hint = whole === 'list' ? 'write user.risk_flags contains "vpn"' : 'name one of its fields'
+      this.#fault('ONCEWARD_E_RULE_WRONG_TYPE', node, `${TYPE_NAMES[whole]} is never compared`, hint)
+      return false
+    }
     if (first === undefined || second === undefined) return true
     this.#fault(
       'ONCEWARD_E_RULE_WRONG_TYPE',
       node,
       `${TYPE_NAMES[first]} is never compared with ${TYPE_NAMES[second]}`,
-      'numbers stand without quotes, texts within them',
+      known.includes('duration')
+        ? 'write a length of time with its unit: 30m or 7d'
+        : 'numbers stand without quotes, texts within them',
     )
     return false
   }
@@ -325,19 +396,4 @@ class Checker {
   #fault(code: ErrorCode, node: Expression, message: string, hint?: string): void {
     this.faults.push({ code, start: node.start, message, ...(hint === undefined ? {} : { hint }) })
   }
-}
-
-function signatureOf(name: string): string {
-  return NUMERIC_FUNCTIONS.get(name)?.signature ?? SPECIAL_FUNCTIONS.get(name)?.signature ?? `${name}(…)`
-}
-
-/** A number, a text or a boolean as it stands in the text; -5 too. */
-export function isLiteral(node: Expression): boolean {
-  if (node.kind === 'negate') return node.operand.kind === 'number'
-  return node.kind === 'number' || node.kind === 'text' || node.kind === 'boolean'
-}
-
-function constantOf(node: Expression): number | string | undefined {
-  if (node.kind === 'negate' && node.operand.kind === 'number') return -node.operand.value
-  return node.kind === 'number' || node.kind === 'text' ? node.value : undefined
 }

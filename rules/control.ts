@@ -1,11 +1,25 @@
 import { unreachable } from '../core/assert.ts'
-import { SECOND_MS } from '../core/durations.ts'
 import { messageOf } from '../core/errors.ts'
 import type { RuleSet, RuleVersion } from './compiled.ts'
+import { EFFECTIVE_LEAD_MS, rfc3339, tooSoon } from './control-instant.ts'
+import { foldSwitches, isSwitchValue, type SwitchRecord } from './control-switch.ts'
 import { versionKey } from './load.ts'
 import type { RuleProblem } from './problem.ts'
-import { readRule, type RuleSource } from './rule-file.ts'
-import { ruleSetOf } from './rule-set.ts'
+import { problemAtMeta, readRule, type RuleSource } from './rule-file.ts'
+import { ruleSetOf, timelinesOf } from './rule-set.ts'
+import type { RuleTimeline } from './rule-timeline.ts'
+import type { Segments } from './segment.ts'
+import {
+  encodeSegmentRecord,
+  foldSegments,
+  isSegmentValue,
+  planSegments,
+  segmentKey,
+  type SegmentRecords,
+  type SegmentState,
+} from './segment-control.ts'
+
+export { EFFECTIVE_LEAD_MS, EFFECTIVE_MARGIN_MS } from './control-instant.ts'
 
 /**
  * The rules.control topic: who published which version of which rule, from when on. Pure: records in, decisions out.
@@ -27,10 +41,8 @@ export interface ControlRecord {
   /** RFC 3339. */
   readonly published_at: string
   readonly published_by?: string
+  readonly reason?: string
 }
-
-/** How far ahead a new version takes effect that says nothing itself: every worker has read it by then. */
-export const EFFECTIVE_MARGIN_MS = 10 * SECOND_MS
 
 /**
  * The record's key on the compacted topic. The same version published twice, by two workers that start at once, may
@@ -83,8 +95,13 @@ export interface PublishedRule {
 /** What the control topic says, read from its beginning up to some position. */
 export interface ControlState {
   readonly set: RuleSet
+  readonly segments: SegmentState
   /** By versionKey, in the order of publication. */
   readonly published: ReadonlyMap<string, PublishedRule>
+  /** What was said of published rules since, in the order of the log. */
+  readonly switches: readonly SwitchRecord[]
+  /** Every rule through event time, by its id. */
+  readonly timelines: ReadonlyMap<string, RuleTimeline>
   /** Records that were ignored, and why; the rest is in force. */
   readonly problems: readonly RuleProblem[]
 }
@@ -99,10 +116,12 @@ export interface ControlEntry {
 /** Folds the records of the control topic, in the order of the log. Never throws on what a record holds. */
 export function foldControl(entries: readonly ControlEntry[]): ControlState {
   const published = new Map<string, PublishedRule>()
-  const problems: RuleProblem[] = []
-  for (const { value, place } of entries) {
-    if (value === null) continue
-    const entry = readEntry(value.toString(), place)
+  const said = entries.flatMap(({ value, place }) => (value === null ? [] : [{ value, place }]))
+  const segments = foldSegments(said.filter(({ value }) => isSegmentValue(value)))
+  const problems: RuleProblem[] = [...segments.problems]
+  for (const { value, place } of said) {
+    if (isSegmentValue(value) || isSwitchValue(value)) continue
+    const entry = readEntry(value.toString(), place, segments.segments)
     if (!entry.ok) {
       problems.push(...entry.problems)
       continue
@@ -114,21 +133,36 @@ export function foldControl(entries: readonly ControlEntry[]): ControlState {
     else if (first.source.contentHash !== source.contentHash) problems.push(ignored(entry.rule, place))
   }
   const versions = [...published.values()].map(({ record, source }): RuleVersion => {
-    const from = record.effective_from
-    return { rule: source.rule, effectiveFrom: from === null ? undefined : Date.parse(from) }
+    if (record.effective_from === null) return { rule: source.rule, effectiveFrom: undefined }
+    const effectiveFrom = Date.parse(record.effective_from)
+    // Its windows fill from when every worker knows it, so that a rule published ahead of time finds them full.
+    const known = Date.parse(record.published_at) + EFFECTIVE_LEAD_MS
+    return { rule: source.rule, effectiveFrom, countsFrom: Math.min(effectiveFrom, known) }
   })
-  return { set: ruleSetOf(versions), published, problems }
+  const ids = new Set(versions.map(({ rule }) => rule.ruleId))
+  const knows = (id: string, version?: string): boolean =>
+    version === undefined ? ids.has(id) : published.has(versionKey(id, version))
+  const changes = said.filter(({ value }) => isSwitchValue(value))
+  const { records, switches, problems: mistaken } = foldSwitches(changes, knows)
+  return {
+    set: ruleSetOf(versions, switches),
+    segments,
+    published,
+    switches: records,
+    timelines: timelinesOf(versions, switches),
+    problems: [...problems, ...mistaken],
+  }
 }
 
 type EntryReading =
   | { readonly ok: true; readonly rule: PublishedRule }
   | { readonly ok: false; readonly problems: readonly RuleProblem[] }
 
-function readEntry(value: string, place: string): EntryReading {
+function readEntry(value: string, place: string, segments: Segments): EntryReading {
   const decoded = decodeControlRecord(value)
   if (!decoded.ok) return { ok: false, problems: [atPlace(place, `this record is ignored: ${decoded.message}`)] }
   const { record } = decoded
-  const reading = readRule({ file: record.file, text: record.content })
+  const reading = readRule({ file: record.file, text: record.content }, { segments })
   if (!reading.ok)
     return {
       ok: false,
@@ -159,103 +193,153 @@ function atPlace(place: string, message: string): RuleProblem {
 export const RULE_VERSIONS_MAX = 10_000
 
 export interface PublicationPlan {
+  /** Segments that the rules name and that say something new; each is written before the rules. */
+  readonly segments: readonly SegmentRecords[]
   /** In the order in which to write them. */
   readonly publish: readonly ControlRecord[]
   readonly unchanged: readonly RuleSource[]
   readonly refused: readonly RuleProblem[]
+  /** Of those refused: what stands under their version already. */
+  readonly edited: readonly EditedRule[]
+}
+
+/** A file that says something else than what was published under its version. */
+export interface EditedRule {
+  readonly source: RuleSource
+  readonly before: ControlRecord
+}
+
+/** Who publishes, when and why. */
+export interface Publication {
+  readonly nowMs: number
+  readonly publishedBy?: string | undefined
+  readonly reason?: string | undefined
+}
+
+/** All that a plan writes on the control topic, in order. */
+export function recordsOf({ segments, publish }: PublicationPlan): readonly { key: string; value: string }[] {
+  return [
+    ...segments.flat().map((record) => ({ key: segmentKey(record), value: encodeSegmentRecord(record) })),
+    ...publish.map((record) => ({ key: controlKey(record), value: encodeControlRecord(record) })),
+  ]
 }
 
 type Decision =
   | { readonly kind: 'publish'; readonly record: ControlRecord }
   | { readonly kind: 'unchanged' }
-  | { readonly kind: 'refused'; readonly problem: RuleProblem }
+  | { readonly kind: 'refused'; readonly problem: RuleProblem; readonly edited?: EditedRule }
 
 /**
- * What of `rules` is to be published, given what the control topic says already. A version takes effect at its
- * `meta.effective_from`; where it has none, the first of a rule since ever, and any later one EFFECTIVE_MARGIN_MS after
- * `nowMs`. Where several versions of one rule are new they are published in the order of their versions. A published
- * version never changes: other content under it is refused.
+ * What of `rules` is to be published, given what the control topic says already. Where it says nothing yet, nothing was
+ * judged either (workers wait for the first rules): the first version of a rule is in effect since ever, and any other
+ * from its `meta.effective_from` on, whenever that is. Later, a version takes effect EFFECTIVE_LEAD_MS after `nowMs`, or at
+ * its `meta.effective_from`, which is refused where it is earlier: workers would judge events before they know of it, and a
+ * replay would judge them otherwise. Where several versions of one rule are new they are published in the order of their
+ * versions. A published version never changes: other content under it is refused.
  */
 export function planPublication(
   known: ControlState,
   rules: readonly RuleSource[],
-  { nowMs, publishedBy }: { readonly nowMs: number; readonly publishedBy?: string },
+  publication: Publication,
 ): PublicationPlan {
   const publish: ControlRecord[] = []
   const unchanged: RuleSource[] = []
   const refused: RuleProblem[] = []
-  const knownIds = new Set([...known.published.values()].map(({ record }) => record.rule_id))
+  const edited: EditedRule[] = []
+  const begun = known.published.size > 0
+  const met = new Set<string>()
   for (const source of inVersionOrder(rules)) {
-    const first = knownIds.has(source.rule.ruleId) ? nowMs + EFFECTIVE_MARGIN_MS : undefined
-    const decision = decide(source, known, { nowMs, defaultFrom: first, publishedBy })
+    const { ruleId } = source.rule
+    const earliest = publication.nowMs + EFFECTIVE_LEAD_MS
+    const defaultFrom = begun || met.has(ruleId) ? earliest : undefined
+    const decision = decide(source, known, { ...publication, begun, defaultFrom })
     switch (decision.kind) {
       case 'publish':
         if (known.published.size + publish.length >= RULE_VERSIONS_MAX) refused.push(tooMany(source))
         else publish.push(decision.record)
-        knownIds.add(source.rule.ruleId)
+        met.add(ruleId)
         break
       case 'unchanged':
         unchanged.push(source)
         break
       case 'refused':
         refused.push(decision.problem)
+        if (decision.edited !== undefined) edited.push(decision.edited)
         break
       default:
         unreachable(decision)
     }
   }
-  return { publish, unchanged, refused }
+  const named = new Map(rules.flatMap((rule) => (rule.segments ?? []).map((each) => [each.segmentId, each] as const)))
+  const moment = { nowMs: publication.nowMs, marginMs: EFFECTIVE_LEAD_MS, publishedBy: publication.publishedBy }
+  return { segments: planSegments(known.segments, named.values(), moment), publish, unchanged, refused, edited }
 }
 
-interface Moment {
-  readonly nowMs: number
+interface Moment extends Publication {
+  /** Events may have been judged already. */
+  readonly begun: boolean
   /** From when a version that says nothing itself is in effect. */
   readonly defaultFrom: number | undefined
-  readonly publishedBy: string | undefined
 }
 
-function decide(source: RuleSource, known: ControlState, { nowMs, defaultFrom, publishedBy }: Moment): Decision {
+function decide(source: RuleSource, known: ControlState, moment: Moment): Decision {
   const { ruleId, version } = source.rule
+  const { nowMs, publishedBy, reason } = moment
   const before = known.published.get(versionKey(ruleId, version))
   if (before?.source.contentHash === source.contentHash) return { kind: 'unchanged' }
-  if (before !== undefined) return { kind: 'refused', problem: changed(source, before.record) }
-  const from = source.effectiveFrom ?? defaultFrom
+  if (before !== undefined) {
+    return { kind: 'refused', problem: changed(source, before.record), edited: { source, before: before.record } }
+  }
+  const problem = retired(source, known) ?? untimely(source, moment)
+  if (problem !== undefined) return { kind: 'refused', problem }
+  const from = source.effectiveFrom ?? moment.defaultFrom
   const record: ControlRecord = {
     type: 'rule.published',
     rule_id: ruleId,
     version,
-    effective_from: from === undefined ? null : new Date(from).toISOString(),
+    effective_from: from === undefined ? null : rfc3339(from),
     content: source.text,
     content_hash: source.contentHash,
     file: source.file,
-    published_at: new Date(nowMs).toISOString(),
+    published_at: rfc3339(nowMs),
     ...(publishedBy === undefined ? {} : { published_by: publishedBy }),
+    ...(reason === undefined ? {} : { reason }),
   }
   return { kind: 'publish', record }
 }
 
-function tooMany({ file, rule }: RuleSource): RuleProblem {
-  return {
-    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
-    file,
-    line: 1,
-    column: 1,
-    message: `rule ${rule.ruleId} version ${rule.version} would be one more than the ${RULE_VERSIONS_MAX} versions that may be published`,
-    hint: 'start a new installation (--prefix) with the versions that still matter',
-    snippet: '',
-  }
+function retired(source: RuleSource, { switches }: ControlState): RuleProblem | undefined {
+  const { ruleId } = source.rule
+  const end = switches.find(({ type, rule_id }) => type === 'rule.retired' && rule_id === ruleId)
+  if (end === undefined) return undefined
+  return problemAtMeta(source, 'version', {
+    code: 'ONCEWARD_E_RULE_RETIRED',
+    message: `rule ${ruleId} is retired from ${end.effective_from} on, and a retired rule gets no new versions`,
+    hint: 'give the new rule a rule_id of its own; progress is kept by rule_id',
+  })
 }
 
-function changed({ file, rule }: RuleSource, before: ControlRecord): RuleProblem {
-  return {
+function untimely(source: RuleSource, { begun, nowMs }: Moment): RuleProblem | undefined {
+  const fault = begun && source.effectiveFrom !== undefined ? tooSoon(source.effectiveFrom, nowMs) : undefined
+  return fault && problemAtMeta(source, 'effective_from', { code: 'ONCEWARD_E_RULE_TOO_SOON', ...fault })
+}
+
+function tooMany(source: RuleSource): RuleProblem {
+  const { ruleId, version } = source.rule
+  return problemAtMeta(source, 'version', {
+    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
+    message: `rule ${ruleId} version ${version} would be one more than the ${RULE_VERSIONS_MAX} versions that may be published`,
+    hint: 'start a new installation (--prefix) with the versions that still matter',
+  })
+}
+
+function changed(source: RuleSource, before: ControlRecord): RuleProblem {
+  const { ruleId, version } = source.rule
+  return problemAtMeta(source, 'version', {
     code: 'ONCEWARD_E_RULE_VERSION_CHANGED',
-    file,
-    line: 1,
-    column: 1,
-    message: `rule ${rule.ruleId} version ${rule.version} was published on ${before.published_at} with other content, and a published version never changes`,
+    message: `rule ${ruleId} version ${version} was published on ${before.published_at} with other content, and a published version never changes`,
     hint: 'raise meta.version to publish the change, or restore the file as it was',
-    snippet: '',
-  }
+  })
 }
 
 /** By version within a rule (2.0 before 10.0); rules keep the order of their files. */

@@ -4,9 +4,22 @@ import { compareNumbers, compareTexts, compareValues, OPPOSITE } from './compari
 import { type DateRange, readDate } from './dates.ts'
 import { fieldReader, type FieldReader } from './event-fields.ts'
 import { arithmetic, NUMERIC_FUNCTIONS } from './functions.ts'
+import { nowPartReader } from './now-parts.ts'
 import { binary, causeOf, type NumberCode, numberField, unary } from './number-code.ts'
-import type { BetweenNode, CallNode, CompareNode, ComparisonOperator, Expression, InNode } from './syntax-tree.ts'
+import type { Membership, Segments } from './segment.ts'
+import type {
+  BetweenNode,
+  CallNode,
+  CompareNode,
+  ComparisonOperator,
+  Expression,
+  InNode,
+  MatchNode,
+} from './syntax-tree.ts'
+import { containsValue, startsWith } from './text-match.ts'
 import { numbersEqual } from './tolerance.ts'
+import { windowCondition, windowNumber } from './window-code.ts'
+import type { WindowUses } from './window-spec.ts'
 
 /**
  * Compiles checked expressions to closures: no eval, no lookups by name at run time, nothing that throws.
@@ -21,6 +34,10 @@ export type Condition = (event: PlayerEvent) => boolean
 export interface CompileContext {
   readonly zone: string
   readonly text: string
+  /** The segments by name; whether a user is in one that is not there is unknown. */
+  readonly segments?: Pick<Segments, 'get'> | undefined
+  /** Notes what the expression looks at of recent events. */
+  readonly windows?: WindowUses | undefined
 }
 
 /** A checked condition that answers true where `node` surely has the truth `wanted`. */
@@ -35,7 +52,7 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
       return (event) => read(event) === wanted
     }
     case 'call':
-      return exists(node, wanted)
+      return exists(node, wanted, context)
     case 'not':
       return compileCondition(node.operand, !wanted, context)
     case 'logic': {
@@ -52,10 +69,18 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
       return between(node, wanted !== node.negated, context)
     case 'in':
       return membership(node, wanted !== node.negated, context)
+    case 'match':
+      return matching(node, wanted !== node.negated, context)
+    case 'window':
+      return windowCondition(node, { ...context, wanted }, (filter) => compileCondition(filter, true, context))
+    case 'segment':
+      return inSegment(context.segments?.get(node.name), wanted !== node.negated)
     case 'number':
     case 'text':
     case 'null':
     case 'now':
+    case 'now-part':
+    case 'duration':
     case 'negate':
     case 'arithmetic':
       throw new TypeError(`the checker let ${node.kind} through as a condition`)
@@ -64,8 +89,12 @@ export function compileCondition(node: Expression, wanted: boolean, context: Com
   }
 }
 
-function exists(node: CallNode, wanted: boolean): Condition {
+function exists(node: CallNode, wanted: boolean, context: CompileContext): Condition {
   const [field] = node.args
+  if (field?.kind === 'window') {
+    const { value } = compileNumber(field, context)
+    return (event) => Number.isNaN(value(event)) !== wanted
+  }
   if (field?.kind !== 'field') return () => wanted
   const read = fieldReader(field.path)
   return (event) => (read(event) !== undefined) === wanted
@@ -192,6 +221,17 @@ function membership(node: InNode, wanted: boolean, context: CompileContext): Con
   }
 }
 
+function matching(node: MatchNode, wanted: boolean, context: CompileContext): Condition {
+  const a = valueReader(node.left, context)
+  const b = valueReader(node.right, context)
+  const holds = node.operator === 'contains' ? containsValue : startsWith
+  return (event) => holds(a(event), b(event)) === wanted
+}
+
+function inSegment(member: Membership | undefined, wanted: boolean): Condition {
+  return member === undefined ? () => false : (event) => member(event) === wanted
+}
+
 function literalValue(node: Expression): string | number | boolean {
   if (node.kind === 'number' || node.kind === 'text' || node.kind === 'boolean') return node.value
   if (node.kind === 'negate' && node.operand.kind === 'number') return -node.operand.value
@@ -203,6 +243,9 @@ function isNumeric(node: Expression): boolean {
     node.kind === 'number' ||
     node.kind === 'negate' ||
     node.kind === 'arithmetic' ||
+    node.kind === 'now-part' ||
+    node.kind === 'duration' ||
+    node.kind === 'window' ||
     (node.kind === 'call' && node.name !== 'exists')
   )
 }
@@ -242,6 +285,16 @@ export function compileNumber(node: Expression, context: CompileContext): Number
     }
     case 'field':
       return numberField(node.path)
+    case 'now-part': {
+      const read = nowPartReader(node.part, context.zone)
+      return { value: ({ ts }) => read(ts), explain: () => undefined }
+    }
+    case 'duration': {
+      const { ms } = node
+      return { value: () => ms, explain: () => undefined }
+    }
+    case 'window':
+      return windowNumber(node, context, (filter) => compileCondition(filter, true, context))
     case 'negate': {
       return unary((x) => -x, compileNumber(node.operand, context), causeOf(node, context.text))
     }
@@ -261,6 +314,8 @@ export function compileNumber(node: Expression, context: CompileContext): Number
     case 'compare':
     case 'between':
     case 'in':
+    case 'match':
+    case 'segment':
       throw new TypeError(`the checker let ${node.kind} through as a number`)
     default:
       return unreachable(node)

@@ -1,5 +1,6 @@
 import { unreachable } from '../core/assert.ts'
 import { numbersEqual, tolerantCeil, tolerantFloor } from './tolerance.ts'
+import { WINDOW_FUNCTION_NAMES, windowSignatureOf } from './window-syntax.ts'
 
 /** A function of numbers that rules can call. NaN in means NaN out: a missing field never becomes a number. */
 export interface NumericFunction {
@@ -46,7 +47,19 @@ export const SPECIAL_FUNCTIONS: ReadonlyMap<string, { readonly args: number; rea
   ['exists', { args: 1, signature: 'exists(payload.name)' }],
 ])
 
-export const FUNCTION_NAMES: readonly string[] = [...NUMERIC_FUNCTIONS.keys(), ...SPECIAL_FUNCTIONS.keys()]
+export const FUNCTION_NAMES: readonly string[] = [
+  ...new Set([...NUMERIC_FUNCTIONS.keys(), ...SPECIAL_FUNCTIONS.keys(), ...WINDOW_FUNCTION_NAMES]),
+]
+
+/** How the function is called, for messages. */
+export function signatureOf(name: string): string {
+  return (
+    NUMERIC_FUNCTIONS.get(name)?.signature ??
+    SPECIAL_FUNCTIONS.get(name)?.signature ??
+    windowSignatureOf(name) ??
+    `${name}(…)`
+  )
+}
 
 /** Applies `operator` to numbers; NaN where a side is NaN or the result is no real number. */
 export function arithmetic(operator: '+' | '-' | '*' | '/' | '%' | '^'): (x: number, y: number) => number {

@@ -1,5 +1,6 @@
+import { nowPart } from './now-parts.ts'
 import type { Fault } from './problem.ts'
-import { type ArithmeticOperator, type ComparisonOperator, childrenOf, type Expression } from './syntax-tree.ts'
+import type { ArithmeticOperator, ComparisonOperator, Expression, MatchOperator } from './syntax-tree.ts'
 import {
   beginsMembership,
   beginsRelation,
@@ -11,20 +12,15 @@ import {
   TokenCursor,
 } from './token-cursor.ts'
 import { FaultSignal, fail, type Token } from './tokens.ts'
-
-/** Bounds on one expression: they keep parsing, compiling and evaluating it within microseconds and a shallow stack. */
-export const EXPRESSION_LENGTH_MAX = 20_000
-export const EXPRESSION_NESTING_MAX = 64
-export const EXPRESSION_NODES_MAX = 2_000
-/** Levels of the tree; a chain such as `a + b + c` has one level for each operator. */
-export const EXPRESSION_DEPTH_MAX = 256
+import { EXPRESSION_LENGTH_MAX, TreeBounds } from './tree-bounds.ts'
+import { acceptDuration, parseWindow, windowFunction } from './window-parser.ts'
 
 export type Parsed =
   | { readonly ok: true; readonly expression: Expression }
   | { readonly ok: false; readonly fault: Fault }
 
 /**
- * Reads one expression. From loose to tight: or, and, not, comparison (with in and between; not chained), + -, * / %,
+ * Reads one expression. From loose to tight: or, and, not, comparison (with in, between, contains; not chained), + -, * / %,
  * implicit multiplication, unary - + !, ^ (right to left). Implicit multiplication is mathjs' own, with its exception:
  * in `1/2 payload.x` the fraction of two numbers binds first.
  */
@@ -42,9 +38,7 @@ export function parseExpression(text: string): Parsed {
 
 class Parser {
   readonly #tokens: TokenCursor
-  #nesting = 0
-  #nodes = 0
-  readonly #depths = new WeakMap<Expression, number>()
+  readonly #bounds = new TreeBounds()
   /** Those in parentheses: a number may follow them, `(a + b) 3`. */
   readonly #grouped = new WeakSet<Expression>()
   /** How many + and - stand before it. */
@@ -109,7 +103,14 @@ class Parser {
     if (negated) this.#tokens.skip()
     if (this.#tokens.accept('between')) return this.#between(left, negated)
     if (this.#tokens.accept('in')) return this.#in(left, negated)
+    if (this.#tokens.accept('contains')) return this.#match('contains', left, negated)
+    if (this.#tokens.accept('starts_with')) return this.#match('starts_with', left, negated)
     return left
+  }
+
+  #match(operator: MatchOperator, left: Expression, negated: boolean): Expression {
+    const right = this.#sum()
+    return this.#made({ kind: 'match', operator, negated, left, right, start: left.start, end: right.end })
   }
 
   #between(operand: Expression, negated: boolean): Expression {
@@ -121,7 +122,8 @@ class Parser {
 
   #in(operand: Expression, negated: boolean): Expression {
     const open = this.#tokens.peek()
-    if (!this.#tokens.accept('[')) this.#unexpected(open, 'a list after `in`, such as ["TR", "BR"]')
+    if (this.#tokens.accept('segment')) return this.#segment(operand, negated)
+    if (!this.#tokens.accept('[')) this.#unexpected(open, 'a list after `in`, such as ["TR", "BR"], or segment("vip"),')
     const list: Expression[] = []
     while (!this.#tokens.accept(']')) {
       if (list.length > 0 && !this.#tokens.accept(',')) this.#unexpected(this.#tokens.peek(), 'a comma or ]')
@@ -131,6 +133,18 @@ class Parser {
     if (list.length === 0)
       fail(open.start, 'this list is empty, so nothing can be in it', 'name what is allowed: ["TR", "BR"]')
     return this.#made({ kind: 'in', negated, operand, list, start: operand.start, end: this.#tokens.previousEnd() })
+  }
+
+  #segment(operand: Expression, negated: boolean): Expression {
+    const form = 'the name of a segment in quotes, as in segment("vip"),'
+    if (!this.#tokens.accept('(')) this.#unexpected(this.#tokens.peek(), form)
+    const name = this.#tokens.peek()
+    if (name.kind !== 'text') this.#unexpected(name, form)
+    this.#tokens.skip()
+    if (!this.#tokens.accept(')')) this.#unexpected(this.#tokens.peek(), ')')
+    const { start } = operand
+    const end = this.#tokens.previousEnd()
+    return this.#made({ kind: 'segment', negated, operand, name: name.text, nameStart: name.start, start, end })
   }
 
   #sum(): Expression {
@@ -215,6 +229,8 @@ class Parser {
     const token = this.#tokens.peek()
     const { start, end } = token
     if (token.kind === 'number') {
+      const duration = acceptDuration(this.#tokens)
+      if (duration !== undefined) return this.#made(duration)
       this.#tokens.skip()
       return this.#made({ kind: 'number', value: Number(token.text), start, end })
     }
@@ -233,7 +249,7 @@ class Parser {
       const inner = this.#or()
       if (!this.#tokens.accept(')')) this.#unclosed(open)
       const node = { ...inner, start: open.start, end: this.#tokens.previousEnd() }
-      this.#depths.set(node, this.#depthOf(inner))
+      this.#bounds.replace(inner, node)
       this.#grouped.add(node)
       return node
     })
@@ -253,6 +269,8 @@ class Parser {
     this.#tokens.skip()
     if (isSymbol(this.#tokens.peek(), '(')) return this.#call(token)
     if (text === 'now' || text === 'ts') return this.#made({ kind: 'now', start, end })
+    const part = nowPart(text)
+    if (part !== undefined) return this.#made({ kind: 'now-part', part, start, end })
     return this.#made({ kind: 'field', path: text.split('.'), start, end })
   }
 
@@ -264,9 +282,11 @@ class Parser {
         `to multiply, write ${name.text} * (…)`,
       )
     }
+    const looksBack = windowFunction(name, this.#tokens)
     const open = this.#tokens.peek()
     this.#tokens.skip()
     return this.#nested(open, () => {
+      if (looksBack !== undefined) return this.#made(parseWindow(this.#tokens, name, looksBack, () => this.#or()))
       const args: Expression[] = []
       while (!this.#tokens.accept(')')) {
         if (args.length > 0 && !this.#tokens.accept(',')) this.#unclosed(open)
@@ -291,42 +311,21 @@ class Parser {
     const shown = token.kind === 'text' ? 'a text' : `"${token.text}"`
     const lower = token.text.toLowerCase()
     const miswritten = token.kind === 'name' && lower !== token.text && KEYWORDS.includes(lower)
-    const hint = miswritten ? `words are written small: ${lower}` : undefined
+    const relation = isWord(token, 'contains') || isWord(token, 'starts_with')
+    const hint = miswritten ? `words are written small: ${lower}` : relation ? `write field ${lower} "text"` : undefined
     return fail(token.start, `${shown} cannot stand here; ${expected} is needed`, hint)
   }
 
   #nested(token: Token, parse: () => Expression): Expression {
-    if (++this.#nesting > EXPRESSION_NESTING_MAX) {
-      fail(
-        token.start,
-        `an expression nests at most ${EXPRESSION_NESTING_MAX} levels deep`,
-        'split it into several filters',
-      )
-    }
+    this.#bounds.enter(token.start)
     const node = parse()
-    this.#nesting--
+    this.#bounds.leave()
     return node
   }
 
   #made<T extends Expression>(node: T): T {
-    if (++this.#nodes > EXPRESSION_NODES_MAX) {
-      fail(node.start, `an expression has at most ${EXPRESSION_NODES_MAX} parts`, 'split it into several filters')
-    }
-    let depth = 0
-    for (const child of childrenOf(node)) depth = Math.max(depth, this.#depthOf(child))
-    if (depth + 1 > EXPRESSION_DEPTH_MAX) {
-      fail(
-        node.start,
-        `an expression chains at most ${EXPRESSION_DEPTH_MAX} operators`,
-        'write a list: payload.game_id in [...]',
-      )
-    }
-    this.#depths.set(node, depth + 1)
+    this.#bounds.add(node)
     return node
-  }
-
-  #depthOf(node: Expression): number {
-    return this.#depths.get(node) ?? 1
   }
 
   /** Where mathjs multiplies without a sign: before a name or (, and before a number after a name or ). */

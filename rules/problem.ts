@@ -3,6 +3,8 @@ import type { ErrorCode } from '../core/errors.ts'
 /** Something wrong with a rule, located so that its author can go straight to it. */
 export interface RuleProblem {
   readonly code: ErrorCode
+  /** Absent: an error. A warning keeps nothing from running. */
+  readonly severity?: 'warning'
   readonly file: string
   /** From 1; 0 where the problem is no place in a text (a record of the control topic that is no JSON, say). */
   readonly line: number
@@ -19,6 +21,8 @@ export interface RuleProblem {
 /** What is wrong and where in one expression; offsets count UTF-16 code units from the expression's start. */
 export interface Fault {
   readonly code: ErrorCode
+  /** Absent: an error. */
+  readonly severity?: 'warning'
   readonly start: number
   readonly message: string
   readonly hint?: string

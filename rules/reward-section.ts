@@ -1,21 +1,27 @@
 import type { Node } from 'yaml'
 import type { Json } from '../core/model/event.ts'
 import type { Guardrails, Reward } from '../core/model/reward.ts'
-import type { Reset, Trigger } from './compiled.ts'
+import { DAY_MS, SECOND_MS } from '../core/durations.ts'
+import type { Reset, RewardFormulas, RewardLimits, Trigger } from './compiled.ts'
+import type { Scope } from './expression-text.ts'
+import { type AmountFormula, amountFormula, MONEY_MAX } from './reward-amount.ts'
+import { readFormula } from './score-section.ts'
 import { jsonOf } from './yaml-json.ts'
 import {
   type Entries,
   type Entry,
+  type NumberBounds,
   numberAt,
   readBoolean,
   readChoice,
+  readDuration,
   readList,
   readMap,
   readNumber,
   readText,
   required,
 } from './yaml-reader.ts'
-import type { YamlSource } from './yaml-source.ts'
+import { isTextScalar, type YamlSource } from './yaml-source.ts'
 
 /** The currency of a cash reward that names none. */
 export const DEFAULT_CURRENCY = 'EUR'
@@ -24,35 +30,63 @@ export const CASH_TYPES: readonly string[] = ['cash', 'bonus_cash']
 /** Rewards whose value is a count of things. */
 const COUNTED_TYPES: readonly string[] = ['fs', 'free_spins']
 
-/** Far above any prize, and exact to the cent as a binary number. */
-const MONEY_MAX = 1_000_000_000_000
+export const TRIGGER_KEYS = ['on_progress', 'limits'] as const
+export const PROGRESS_KEYS = ['threshold', 'reward', 'reset'] as const
+export const LIMIT_KEYS = ['cool_down', 'per_day', 'per_week', 'per_month', 'ever'] as const
+const COOL_DOWN_MAX_MS = 366 * DAY_MS
+
 const MONEY = { min: 0, max: MONEY_MAX, decimals: 2 } as const
 const THRESHOLDS_MAX = 1_000
 
-const RESETS: readonly Reset[] = ['never', 'daily', 'weekly', 'monthly']
+export const RESETS: readonly Reset[] = ['never', 'daily', 'weekly', 'monthly']
 
 /** `reward_trigger`: what is given, and when. undefined, with problems reported, where it is wrong. */
-export function readTrigger(source: YamlSource, entry: Entry): Trigger | undefined {
-  const trigger = readMap(source, entry.value, 'reward_trigger', ['on_progress'])
+export function readTrigger(source: YamlSource, entry: Entry, scope: Scope): Trigger | undefined {
+  const trigger = readMap(source, entry.value, 'reward_trigger', TRIGGER_KEYS)
   const hint = 'write on_progress: { threshold: [100], reward: [{ type: fs, value: 10 }] }'
   const progress = trigger && required(source, trigger, 'on_progress', { node: entry.key, hint })
-  const keys = progress && readMap(source, progress.value, 'on_progress', ['threshold', 'reward', 'reset'])
+  const keys = progress && readMap(source, progress.value, 'on_progress', PROGRESS_KEYS)
+  const limits = readLimits(source, trigger?.get('limits'))
   if (progress === undefined || keys === undefined) return undefined
   const threshold = required(source, keys, 'threshold', { node: progress.key, hint: 'write threshold: [100, 300]' })
   const reward = required(source, keys, 'reward', { node: progress.key, hint: 'write reward: { type: fs, value: 10 }' })
   const reset = readChoice(source, keys.get('reset'), RESETS) ?? 'never'
   const thresholds = threshold && readThresholds(source, threshold)
-  const rewards = reward && readRewards(source, reward)
-  if (thresholds === undefined || rewards === undefined || reward === undefined) return undefined
-  const [first, second] = rewards
-  if (first !== undefined && second === undefined) return { thresholds, rewards: thresholds.map(() => first), reset }
+  const read = reward && readRewards(source, reward, scope)
+  if (thresholds === undefined || read === undefined || reward === undefined) return undefined
+  const [first, second] = read
+  const rewards = first !== undefined && second === undefined ? thresholds.map(() => first) : read
   if (rewards.length !== thresholds.length) {
     const message = `there are ${thresholds.length} thresholds and ${rewards.length} rewards`
     const fix = `write one reward for each threshold (${thresholds.length}), or one for all`
     source.report(reward.value, { code: 'ONCEWARD_E_RULE_REWARD_COUNT', message, hint: fix })
     return undefined
   }
-  return { thresholds, rewards, reset }
+  const formulas = new Map(rewards.flatMap((each, i) => (each.formulas === undefined ? [] : [[i, each.formulas]])))
+  return {
+    thresholds,
+    rewards: rewards.map((each) => each.reward),
+    reset,
+    ...(formulas.size === 0 ? {} : { formulas }),
+    ...(limits === undefined ? {} : { limits }),
+  }
+}
+
+/** `limits`: how often a user gets rewards of this rule. */
+function readLimits(source: YamlSource, entry: Entry | undefined): RewardLimits | undefined {
+  const keys = entry && readMap(source, entry.value, 'limits', LIMIT_KEYS)
+  if (keys === undefined) return undefined
+  const most = (name: string): number | undefined =>
+    readNumber(source, keys.get(name), { min: 1, max: 1_000_000, decimals: 0 })
+  const coolDownMs = readDuration(source, keys.get('cool_down'), { min: SECOND_MS, max: COOL_DOWN_MAX_MS })
+  const [perDay, perWeek, perMonth, ever] = [most('per_day'), most('per_week'), most('per_month'), most('ever')]
+  return {
+    ...(coolDownMs === undefined ? {} : { coolDownMs }),
+    ...(perDay === undefined ? {} : { perDay }),
+    ...(perWeek === undefined ? {} : { perWeek }),
+    ...(perMonth === undefined ? {} : { perMonth }),
+    ...(ever === undefined ? {} : { ever }),
+  }
 }
 
 function readThresholds(source: YamlSource, entry: Entry): readonly number[] | undefined {
@@ -81,7 +115,12 @@ function readThresholds(source: YamlSource, entry: Entry): readonly number[] | u
   return good ? thresholds : undefined
 }
 
-function readRewards(source: YamlSource, entry: Entry): readonly Reward[] | undefined {
+interface ReadReward {
+  readonly reward: Reward
+  readonly formulas?: RewardFormulas
+}
+
+function readRewards(source: YamlSource, entry: Entry, scope: Scope): readonly ReadReward[] | undefined {
   const nodes = readList(entry)
   if (nodes.length === 0) {
     source.report(entry.value, {
@@ -91,12 +130,12 @@ function readRewards(source: YamlSource, entry: Entry): readonly Reward[] | unde
     })
     return undefined
   }
-  const rewards = nodes.map((node) => readReward(source, node))
+  const rewards = nodes.map((node) => readReward(source, node, scope))
   const good = rewards.filter((reward) => reward !== undefined)
   return good.length === rewards.length ? good : undefined
 }
 
-function readReward(source: YamlSource, node: Node): Reward | undefined {
+function readReward(source: YamlSource, node: Node, scope: Scope): ReadReward | undefined {
   const before = source.problems.length
   const entries = readMap(source, node, 'a reward')
   if (entries === undefined) return undefined
@@ -108,45 +147,75 @@ function readReward(source: YamlSource, node: Node): Reward | undefined {
       hint: 'a reward type is one word, such as fs, cash, bonus_cash, coupon or loot',
     },
   )
-  const amount = type === undefined ? undefined : readAmount(source, entries, { node, type })
+  const amount = type === undefined ? NOTHING : readAmount(source, entries, { node, type, scope })
   const currency = readText(source, entries.get('currency'), {
     pattern: /^[A-Z]{3}$/,
     hint: 'write the three letters of ISO 4217, such as EUR',
   })
-  const cost = readNumber(source, entries.get('cost'), MONEY)
+  const cost = numberOrFormula(source, entries.get('cost'), MONEY, scope)
   const wagering = readNumber(source, entries.get('wagering'), { min: 0, max: 1_000_000 })
   const attributes = readAttributes(source, entries)
   if (type === undefined || source.problems.length > before) return undefined
   const money = currency ?? (CASH_TYPES.includes(type) ? DEFAULT_CURRENCY : undefined)
-  return {
+  const reward = {
     type,
-    ...(amount === undefined ? {} : { amount }),
+    ...(amount.number === undefined ? {} : { amount: amount.number }),
     ...(money === undefined ? {} : { currency: money }),
-    ...(cost === undefined ? {} : { cost }),
+    ...(cost.number === undefined ? {} : { cost: cost.number }),
     ...(wagering === undefined ? {} : { wagering }),
     ...attributes,
   }
+  if (amount.formula === undefined && cost.formula === undefined) return { reward }
+  const formulas = {
+    ...(amount.formula === undefined ? {} : { amount: amount.formula }),
+    ...(cost.formula === undefined ? {} : { cost: cost.formula }),
+  }
+  return { reward, formulas }
 }
+
+interface NumberOrFormula {
+  readonly number?: number | undefined
+  readonly formula?: AmountFormula
+}
+
+const NOTHING: NumberOrFormula = {}
 
 function readAmount(
   source: YamlSource,
   entries: Entries,
-  { node, type }: { node: Node; type: string },
-): number | undefined {
+  { node, type, scope }: { node: Node; type: string; scope: Scope },
+): NumberOrFormula {
   const misnamed = entries.get('amount')
   if (misnamed !== undefined) {
     const message = 'a reward has no key "amount"'
     source.report(misnamed.key, { code: 'ONCEWARD_E_RULE_UNKNOWN_KEY', message, hint: 'did you mean value?' })
-    return undefined
+    return NOTHING
   }
   if (CASH_TYPES.includes(type)) {
     const value = required(source, entries, 'value', { node, hint: `${type} needs its amount: value: 2.50` })
-    return readNumber(source, value, { ...MONEY, min: 0.01 })
+    return numberOrFormula(source, value, { ...MONEY, min: 0.01 }, scope)
   }
-  if (COUNTED_TYPES.includes(type)) {
-    return readNumber(source, entries.get('value'), { min: 1, max: Number.MAX_SAFE_INTEGER, decimals: 0 })
-  }
-  return readNumber(source, entries.get('value'), MONEY)
+  const counted = COUNTED_TYPES.includes(type)
+  const bounds = counted ? { min: 1, max: Number.MAX_SAFE_INTEGER, decimals: 0 } : MONEY
+  return numberOrFormula(source, entries.get('value'), bounds, scope)
+}
+
+/** A text that is no number is a formula; `decimals` says whether it gives money or a count. */
+function numberOrFormula(
+  source: YamlSource,
+  entry: Entry | undefined,
+  bounds: NumberBounds,
+  scope: Scope,
+): NumberOrFormula {
+  if (entry === undefined) return NOTHING
+  const { value } = entry
+  const written = isTextScalar(value) && !Number.isFinite(Number(value.value))
+  if (!written) return { number: readNumber(source, entry, bounds) }
+  const formula = readFormula(source, entry, scope)
+  if (formula?.located !== undefined) scope.notes?.amounts.push(formula.located)
+  return formula === undefined
+    ? NOTHING
+    : { formula: amountFormula(formula.code, bounds.decimals === 0 ? 'count' : 'money') }
 }
 
 const OWN_KEYS: readonly string[] = ['type', 'value', 'amount', 'currency', 'cost', 'wagering']
@@ -167,7 +236,7 @@ function readAttributes(source: YamlSource, entries: Entries): Record<string, Js
   return attributes
 }
 
-const GUARDRAILS = ['kyc_min_level', 'rg_limits_ok', 'budget_pool', 'budget_soft_cap'] as const
+export const GUARDRAILS = ['kyc_min_level', 'rg_limits_ok', 'budget_pool', 'budget_soft_cap'] as const
 
 /** `guardrails`: carried on every reward task. */
 export function readGuardrails(source: YamlSource, entry: Entry | undefined): Guardrails {

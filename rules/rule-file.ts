@@ -1,27 +1,23 @@
 import { createHash } from 'node:crypto'
-import { isScalar, isSeq, type Node, type Scalar } from 'yaml'
-import { isValidZone } from './calendar.ts'
-import { checkExpression } from './checker.ts'
-import type { Caps, CompiledRule, Points } from './compiled.ts'
+import { isMap, isNode, type Node } from 'yaml'
+import { assert } from '../core/assert.ts'
+import type { SegmentNames } from './checker.ts'
+import type { CompiledRule } from './compiled.ts'
 import { readDate } from './dates.ts'
-import { compileCondition, compileNumber, type CompileContext, type Condition } from './expression.ts'
-import type { NumberCode } from './number-code.ts'
-import { parseExpression } from './parser.ts'
-import { nearest, type RuleProblem } from './problem.ts'
+import type { Notes, Scope } from './expression-text.ts'
+import type { EventFields } from './field-check.ts'
+import type { RuleProblem } from './problem.ts'
 import { readGuardrails, readTrigger } from './reward-section.ts'
-import { tolerantFloor } from './tolerance.ts'
+import { PERCENT, readExperiment, withArms } from './rollout-section.ts'
+import { DEFAULT_ZONE, readCaps, readScore, readScoreEntries, type Score } from './score-section.ts'
+import type { Segments } from './segment.ts'
+import type { SegmentSource } from './segment-file.ts'
+import { readWhen, type When } from './when-section.ts'
 import { canonicalJson, isObject, jsonOf } from './yaml-json.ts'
-import {
-  type Entries,
-  type Entry,
-  readChoice,
-  readList,
-  readMap,
-  readNumber,
-  readText,
-  required,
-} from './yaml-reader.ts'
-import { isTextScalar, type RuleFile, YamlSource } from './yaml-source.ts'
+import { readOrdering } from './window-section.ts'
+import { WindowUses } from './window-spec.ts'
+import { type Entries, type Entry, readMap, readNumber, readText, required } from './yaml-reader.ts'
+import { type Finding, type RuleFile, YamlSource } from './yaml-source.ts'
 
 /** A rule as it was read from a file. */
 export interface RuleSource extends RuleFile {
@@ -30,6 +26,8 @@ export interface RuleSource extends RuleFile {
   readonly effectiveFrom: number | undefined
   /** SHA-256, hex, over what the file says; comments, blanks and the order of keys don't count. */
   readonly contentHash: string
+  /** The segments that it names, where they are at hand; they are published with it. */
+  readonly segments?: readonly SegmentSource[]
 }
 
 export type RuleReading =
@@ -38,13 +36,29 @@ export type RuleReading =
 
 /** The version of a rule whose file names none. */
 export const DEFAULT_VERSION = '1.0'
-const DEFAULT_ZONE = 'UTC'
-const FILTERS_MAX = 100
-const EVENT_NAMES_MAX = 100
 
-const TOP_KEYS = ['rule_id', 'when', 'ordering', 'score', 'reward_trigger', 'guardrails', 'meta']
-const META_KEYS = ['version', 'experiment', 'effective_from', 'name', 'description', 'owner', 'ticket']
-const CAP_KEYS = ['per_bet', 'per_event', 'per_minute', 'per_hour', 'per_day']
+export const TOP_KEYS = [
+  'rule_id',
+  'when',
+  'ordering',
+  'priority',
+  'exclusive_group',
+  'score',
+  'reward_trigger',
+  'guardrails',
+  'meta',
+] as const
+export const META_KEYS = [
+  'version',
+  'effective_from',
+  'rollout',
+  'experiment',
+  'name',
+  'description',
+  'owner',
+  'ticket',
+] as const
+export const PRIORITY_MAX = 1_000_000
 
 const RULE_ID = {
   pattern: /^[A-Za-z0-9][\w.:-]{0,127}$/,
@@ -54,62 +68,135 @@ const VERSION = {
   pattern: /^[A-Za-z0-9][\w.+-]{0,63}$/,
   hint: 'a version has letters, digits, _, ., + and -, such as "2.0"',
 }
-const EVENT_NAME = { pattern: /^[A-Za-z0-9][\w.:-]{0,127}$/, hint: 'an event name has letters, digits, _, ., : and -' }
-
-/** Reads and compiles one rule file; answers every problem found. Never throws on bad input. */
-export function readRule(file: RuleFile): RuleReading {
-  const source = new YamlSource(file)
-  const root = source.parse()
-  const rule = root && readRoot(source, root)
-  if (rule === undefined || source.problems.length > 0) return { ok: false, problems: inOrder(source.problems) }
-  return { ok: true, rule: { ...file, ...rule } }
+const GROUP = {
+  pattern: /^[A-Za-z0-9][\w.:-]{0,127}$/,
+  hint: 'the name of a group has letters, digits, _, ., : and -',
 }
 
-function inOrder(problems: readonly RuleProblem[]): readonly RuleProblem[] {
+/** What is known outside of the file. */
+export interface ReadOptions {
+  /** What conditions ask; a segment that is not there has unknown members. */
+  readonly segments?: Pick<Segments, 'get'> | undefined
+  /** Where given, a segment that is not among them is an error. */
+  readonly knownSegments?: SegmentNames | undefined
+  /** Where given, fields and their types are checked. */
+  readonly fieldsOf?: ((eventNames: readonly string[]) => EventFields | undefined) | undefined
+}
+
+/** What a file was made of, for those who look closer at it than the engine does. */
+export interface RuleParts {
+  readonly source: YamlSource
+  readonly top: Entries
+  readonly when: When
+  readonly score: Score
+  readonly notes: Notes
+}
+
+/** Reads and compiles one rule file; answers every problem found. Never throws on bad input. */
+export function readRule(file: RuleFile, options: ReadOptions = {}): RuleReading {
+  const reading = readRuleParts(file, options)
+  return reading.ok ? { ok: true, rule: reading.rule } : reading
+}
+
+export type PartsReading =
+  | { readonly ok: true; readonly rule: RuleSource; readonly parts: RuleParts }
+  | { readonly ok: false; readonly problems: readonly RuleProblem[] }
+
+export function readRuleParts(file: RuleFile, options: ReadOptions): PartsReading {
+  const source = new YamlSource(file)
+  const root = source.parse()
+  const read = root && readRoot(source, root, options)
+  if (read === undefined || source.problems.length > 0)
+    return { ok: false, problems: inOrder([...source.problems, ...source.warnings]) }
+  const { parts, ...rule } = read
+  return { ok: true, rule: { ...file, ...rule }, parts }
+}
+
+/** A problem of a file that can be read, at the value of a key of `meta`, or at the beginning where there is none. */
+export function problemAtMeta(file: RuleFile, key: (typeof META_KEYS)[number], finding: Finding): RuleProblem {
+  const source = new YamlSource(file)
+  const root = source.parse()
+  const node = isMap(root) ? root.getIn(['meta', key], true) : undefined
+  source.report(isNode(node) ? node : 0, finding)
+  const [problem] = source.problems
+  assert(problem !== undefined, 'what is reported is told')
+  return problem
+}
+
+/** By place. */
+export function inOrder(problems: readonly RuleProblem[]): readonly RuleProblem[] {
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
 
-type Read = Pick<RuleSource, 'rule' | 'effectiveFrom' | 'contentHash'>
+type Read = Pick<RuleSource, 'rule' | 'effectiveFrom' | 'contentHash'> & { readonly parts: RuleParts }
 
-function readRoot(source: YamlSource, root: Node): Read | undefined {
+function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | undefined {
   const top = readMap(source, root, 'a rule', TOP_KEYS)
   if (top === undefined) return undefined
   const owner = (hint: string): { node: Node; hint: string } => ({ node: root, hint })
   const ruleId = readText(source, required(source, top, 'rule_id', owner('write rule_id: r_points')), RULE_ID)
-  const scoreEntry = required(source, top, 'score', owner('write score: { formula: "1" }'))
-  const score = scoreEntry && readMap(source, scoreEntry.value, 'score', ['formula', 'caps', 'time_zone'])
-  const timeZone = readZone(source, score?.get('time_zone'))
-  const when = readWhen(source, required(source, top, 'when', owner('write when: { event_name: bet }')), timeZone)
-  const formula =
-    scoreEntry &&
-    score &&
-    readFormula(
-      source,
-      required(source, score, 'formula', { node: scoreEntry.key, hint: 'write formula: "1"' }),
-      timeZone,
-    )
-  const caps = readCaps(source, score?.get('caps'))
-  const ordering = readChoice(source, top.get('ordering'), ['any', 'strict'] as const) ?? 'any'
+  const entries = readScoreEntries(source, required(source, top, 'score', owner('write score: { formula: "1" }')))
+  const timeZone = entries?.zone ?? DEFAULT_ZONE
+  const { segments, knownSegments, fieldsOf } = options
+  const windows = new WindowUses()
+  const notes: Notes = { all: [], amounts: [] }
+  const scopeOf = (names: readonly string[]): Scope => ({
+    zone: timeZone,
+    segments,
+    knownSegments,
+    fields: names.length === 0 ? undefined : fieldsOf?.(names),
+    fieldsOf,
+    windows,
+    notes,
+  })
+  const when = readWhen(source, required(source, top, 'when', owner('write when: { event_name: bet }')), scopeOf)
+  const scope = scopeOf(when?.eventNames ?? [])
+  const score = entries && readScore(source, entries, scope)
+  const caps = readCaps(source, entries?.keys.get('caps'))
+  const turn = readTurn(source, top)
   const triggerEntry = top.get('reward_trigger')
-  const trigger = triggerEntry && readTrigger(source, triggerEntry)
+  const trigger = triggerEntry && readTrigger(source, triggerEntry, scope)
   const guardrails = readGuardrails(source, top.get('guardrails'))
-  const { version, experiment, effectiveFrom } = readMeta(source, top.get('meta'), timeZone)
-  if (ruleId === undefined || when === undefined || formula === undefined || source.problems.length > 0)
-    return undefined
+  const meta = readMeta(source, top.get('meta'), timeZone)
+  const experiment = readExperiment(source, meta.entries.get('experiment'), scope)
+  const triggers = [trigger, ...(experiment?.arms ?? []).map(({ changes }) => changes.trigger)]
+  const limited = triggers.some((each) => each?.limits !== undefined)
+  const asked = when && { node: when.names.key, mayMatch: when.mayMatch, limited }
+  const lane = readOrdering(source, top.get('ordering'), asked, windows)
+  if (ruleId === undefined || when === undefined || score === undefined || source.problems.length > 0) return undefined
+  const { version, rollout, effectiveFrom } = meta
   const rule: CompiledRule = {
     ruleId,
     version,
-    ...(experiment === undefined ? {} : { experiment }),
+    ...(experiment === undefined ? {} : { experiment: experiment.id }),
+    ...(rollout === undefined ? {} : { rollout }),
     eventNames: when.eventNames,
-    ordering,
+    ...lane,
+    ...turn,
     timeZone,
-    matches: allOf(when.filters),
-    points: pointsOf(formula),
+    matches: when.matches,
+    ...(when.equalities.length === 0 ? {} : { equalities: when.equalities }),
+    points: score.points,
     caps,
     ...(trigger === undefined ? {} : { trigger }),
     guardrails,
   }
-  return { rule, effectiveFrom, contentHash: hashOf(source, root, version) }
+  return {
+    rule: withArms(rule, experiment),
+    effectiveFrom,
+    contentHash: hashOf(source, root, version),
+    parts: { source, top, when, score, notes },
+  }
+}
+
+/** Whose turn it is among several rules. */
+function readTurn(source: YamlSource, top: Entries): Pick<CompiledRule, 'priority' | 'exclusiveGroup'> {
+  const priority = readNumber(source, top.get('priority'), { min: -PRIORITY_MAX, max: PRIORITY_MAX, decimals: 0 })
+  const group = readText(source, top.get('exclusive_group'), GROUP)
+  return {
+    ...(priority === undefined ? {} : { priority }),
+    ...(group === undefined ? {} : { exclusiveGroup: group }),
+  }
 }
 
 /** A version is the same with and without quotes, so the text it stands for is what counts. */
@@ -124,136 +211,10 @@ function hashOf(source: YamlSource, root: Node, version: string): string {
   return createHash('sha256').update(canonical).digest('hex')
 }
 
-function readZone(source: YamlSource, entry: Entry | undefined): string {
-  const zone = readText(source, entry)
-  if (zone === undefined || entry === undefined) return DEFAULT_ZONE
-  if (isValidZone(zone)) return zone
-  const like = nearest(zone, Intl.supportedValuesOf('timeZone'))
-  const hint =
-    like === undefined
-      ? 'write a name of the IANA time zone database, such as Europe/Istanbul'
-      : `did you mean ${like}?`
-  source.report(entry.value, { code: 'ONCEWARD_E_RULE_WRONG_VALUE', message: `there is no time zone "${zone}"`, hint })
-  return DEFAULT_ZONE
-}
-
-function readWhen(
-  source: YamlSource,
-  entry: Entry | undefined,
-  zone: string,
-): { eventNames: string[]; filters: Condition[] } | undefined {
-  const when = entry && readMap(source, entry.value, 'when', ['event_name', 'filters'])
-  if (entry === undefined || when === undefined) return undefined
-  const names = required(source, when, 'event_name', { node: entry.key, hint: 'write event_name: bet' })
-  const filters = when.get('filters')
-  const eventNames = names && readEventNames(source, names)
-  const conditions = filters === undefined ? [] : readFilters(source, filters, zone)
-  return eventNames && { eventNames, filters: conditions }
-}
-
-function readEventNames(source: YamlSource, entry: Entry): string[] | undefined {
-  const nodes = readList(entry)
-  if (nodes.length === 0 || nodes.length > EVENT_NAMES_MAX) {
-    source.report(entry.value, {
-      code: 'ONCEWARD_E_RULE_WRONG_VALUE',
-      message: `event_name is a name or a list of 1 to ${EVENT_NAMES_MAX} names`,
-    })
-    return undefined
-  }
-  const names = nodes.map((value) => readText(source, { key: entry.key, value }, EVENT_NAME))
-  return [...new Set(names.filter((name) => name !== undefined))]
-}
-
-function readFilters(source: YamlSource, entry: Entry, zone: string): Condition[] {
-  if (!isSeq(entry.value)) {
-    source.report(entry.value, {
-      code: 'ONCEWARD_E_RULE_WRONG_TYPE',
-      message: 'filters is a list of conditions',
-      hint: 'begin each with a dash: - payload.bet >= 0.2',
-    })
-    return []
-  }
-  const nodes = readList(entry)
-  if (nodes.length > FILTERS_MAX) {
-    source.report(entry.value, {
-      code: 'ONCEWARD_E_RULE_WRONG_VALUE',
-      message: `a rule has at most ${FILTERS_MAX} filters`,
-      hint: 'join conditions with and',
-    })
-  }
-  return nodes.slice(0, FILTERS_MAX).flatMap((node) => {
-    const context = isTextScalar(node) ? { zone, text: node.value } : undefined
-    if (context === undefined || !isTextScalar(node)) {
-      source.report(node, {
-        code: 'ONCEWARD_E_RULE_WRONG_TYPE',
-        message: 'a filter is a text',
-        hint: 'write it in quotes: - "payload.bet >= 0.2"',
-      })
-      return []
-    }
-    const expression = readExpression(source, node, { ...context, wanted: 'condition' })
-    return expression === undefined ? [] : [compileCondition(expression, true, context)]
-  })
-}
-
-function readFormula(source: YamlSource, entry: Entry | undefined, zone: string): NumberCode | undefined {
-  if (entry === undefined) return undefined
-  const { value: node } = entry
-  if (isScalar(node) && typeof node.value === 'number' && Number.isFinite(node.value)) {
-    const number = node.value
-    return { value: () => number, explain: () => undefined }
-  }
-  if (!isTextScalar(node)) {
-    source.report(node, {
-      code: 'ONCEWARD_E_RULE_WRONG_TYPE',
-      message: 'formula is a text or a number',
-      hint: 'write formula: "floor(payload.win * 3)"',
-    })
-    return undefined
-  }
-  const context = { zone, text: node.value }
-  const expression = readExpression(source, node, { ...context, wanted: 'number' })
-  return expression && compileNumber(expression, context)
-}
-
-/** The checked expression that `scalar` holds; undefined, with problems reported, where it is wrong. */
-function readExpression(
-  source: YamlSource,
-  scalar: Scalar<string>,
-  { wanted, zone, text }: CompileContext & { wanted: 'condition' | 'number' },
-) {
-  const parsed = parseExpression(text)
-  const faults = parsed.ok ? checkExpression(parsed.expression, wanted, zone) : [parsed.fault]
-  for (const fault of faults) source.reportFault(scalar, fault)
-  return parsed.ok && faults.length === 0 ? parsed.expression : undefined
-}
-
-function readCaps(source: YamlSource, entry: Entry | undefined): Caps {
-  const keys = entry && readMap(source, entry.value, 'caps', CAP_KEYS)
-  if (keys === undefined) return {}
-  const alias = keys.get('per_event')
-  if (alias !== undefined && keys.has('per_bet')) {
-    source.report(alias.key, {
-      code: 'ONCEWARD_E_RULE_WRONG_VALUE',
-      message: 'per_event and per_bet are the same cap',
-      hint: 'write one of them',
-    })
-  }
-  const cap = (name: string): number | undefined =>
-    readNumber(source, keys.get(name), { min: 0, max: Number.MAX_SAFE_INTEGER, decimals: 0 })
-  const perBet = cap('per_bet') ?? cap('per_event')
-  const [perMinute, perHour, perDay] = [cap('per_minute'), cap('per_hour'), cap('per_day')]
-  return {
-    ...(perBet === undefined ? {} : { perBet }),
-    ...(perMinute === undefined ? {} : { perMinute }),
-    ...(perHour === undefined ? {} : { perHour }),
-    ...(perDay === undefined ? {} : { perDay }),
-  }
-}
-
 interface Meta {
+  readonly entries: Entries
   readonly version: string
-  readonly experiment: string | undefined
+  readonly rollout: number | undefined
   readonly effectiveFrom: number | undefined
 }
 
@@ -271,30 +232,9 @@ function readMeta(source: YamlSource, entry: Entry | undefined, zone: string): M
     })
   }
   return {
+    entries: meta,
     version: readText(source, meta.get('version'), VERSION) ?? DEFAULT_VERSION,
-    experiment: readText(source, meta.get('experiment')),
+    rollout: readNumber(source, meta.get('rollout'), PERCENT),
     effectiveFrom: date?.ok === true ? date.range.from : undefined,
-  }
-}
-
-function allOf(conditions: readonly Condition[]): Condition {
-  const [first, second, third] = conditions
-  if (first === undefined) return () => true
-  if (second === undefined) return first
-  if (third === undefined) return (event) => first(event) && second(event)
-  return (event) => {
-    for (const condition of conditions) if (!condition(event)) return false
-    return true
-  }
-}
-
-function pointsOf(formula: NumberCode): CompiledRule['points'] {
-  return (event): Points => {
-    const raw = formula.value(event)
-    if (!Number.isFinite(raw)) {
-      return { ok: false, detail: formula.explain(event) ?? 'the formula gave no finite number' }
-    }
-    const points = tolerantFloor(raw)
-    return { ok: true, points: points > 0 ? Math.min(points, Number.MAX_SAFE_INTEGER) : 0 }
   }
 }

@@ -1,69 +1,75 @@
-import type { CompiledRule, RuleSet, RuleVersion } from './compiled.ts'
+import type { CompiledRule, RuleSet, RuleSwitch, RuleVersion } from './compiled.ts'
+import { RuleIndex } from './rule-index.ts'
+import { RuleTimeline } from './rule-timeline.ts'
+import { windowIndexOf } from './window-index.ts'
 
 const NO_RULES: readonly CompiledRule[] = Object.freeze([])
 
 /**
- * The rules in effect, by event name and event time. `versions` come in the order of publication; of two versions that
- * take effect at the same instant the later published one counts.
+ * The rules in effect, by event name and event time. `versions` and `switches` come in the order of publication; of two
+ * that take effect at the same instant the later published one counts.
  */
-export function ruleSetOf(versions: readonly RuleVersion[]): RuleSet {
-  const byRule = new Map<string, RuleVersion[]>()
-  for (const version of versions) {
-    const published = byRule.get(version.rule.ruleId)
-    if (published === undefined) byRule.set(version.rule.ruleId, [version])
-    else published.push(version)
-  }
-  const timelines = [...byRule.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, published]) => inTime(published))
+export function ruleSetOf(versions: readonly RuleVersion[], switches: readonly RuleSwitch[] = []): RuleSet {
+  const timelines = timelinesOf(versions, switches)
   const names = new Set(versions.flatMap(({ rule }) => rule.eventNames))
-  const index = new Map([...names].map((name) => [name, new EventIndex(name, timelines)] as const))
+  const index = new Map([...names].map((name) => [name, new EventIndex(name, [...timelines.values()])] as const))
+  const windows = windowIndexOf([...timelines.values()].flatMap((timeline) => timeline.presences()))
   return {
-    at: (eventName, ts) => index.get(eventName)?.at(ts) ?? NO_RULES,
-    hasStrict: (eventName) => index.get(eventName)?.strict ?? false,
+    at: (eventName, ts) => index.get(eventName)?.at(ts).rules ?? NO_RULES,
+    candidates: (event) => index.get(event.eventName)?.at(event.ts).candidates(event) ?? NO_RULES,
+    hasStrict: (eventName) => index.get(eventName)?.strict === true || windows.counts(eventName),
+    windows,
     versions,
   }
 }
 
-/** The versions of one rule, by the instant from which they are in effect; the sort is stable. */
-type Timeline = readonly RuleVersion[]
-
-function inTime(published: readonly RuleVersion[]): Timeline {
-  return published.toSorted((a, b) => compareInstants(startOf(a), startOf(b)))
+/** By rule id, in the order of the ids. */
+export function timelinesOf(
+  versions: readonly RuleVersion[],
+  switches: readonly RuleSwitch[],
+): ReadonlyMap<string, RuleTimeline> {
+  const versionsById = grouped(versions, ({ rule }) => rule.ruleId)
+  const switchesById = grouped(switches, ({ ruleId }) => ruleId)
+  const ids = [...versionsById.keys()].sort()
+  return new Map(ids.map((id) => [id, new RuleTimeline(versionsById.get(id) ?? [], switchesById.get(id) ?? [])]))
 }
 
-function startOf({ effectiveFrom }: RuleVersion): number {
-  return effectiveFrom ?? -Infinity
-}
-
-/** Not a - b, which is NaN for two that are in effect since ever. */
-function compareInstants(a: number, b: number): number {
-  return a === b ? 0 : a < b ? -1 : 1
+function grouped<T>(items: readonly T[], idOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const group = groups.get(idOf(item))
+    if (group === undefined) groups.set(idOf(item), [item])
+    else group.push(item)
+  }
+  return groups
 }
 
 /**
- * The rules that look at one event name. Between two instants at which some version takes effect they are the same
- * array, made when it is first asked for.
+ * The rules that look at one event name. Between two instants at which something takes effect they are the same,
+ * indexed when they are first asked for.
  */
 class EventIndex {
   readonly strict: boolean
   readonly #name: string
-  readonly #timelines: readonly Timeline[]
+  readonly #timelines: readonly RuleTimeline[]
   /** Ascending; interval i lies between #starts[i - 1] and #starts[i]. */
   readonly #starts: readonly number[]
-  readonly #intervals: (readonly CompiledRule[] | undefined)[]
+  readonly #intervals: (RuleIndex | undefined)[]
   #last = 0
 
-  constructor(name: string, timelines: readonly Timeline[]) {
+  constructor(name: string, timelines: readonly RuleTimeline[]) {
     this.#name = name
     const looksAt = ({ rule }: RuleVersion): boolean => rule.eventNames.includes(name)
-    this.#timelines = timelines.filter((timeline) => timeline.some(looksAt))
-    this.strict = this.#timelines.some((timeline) => timeline.some((v) => looksAt(v) && v.rule.ordering === 'strict'))
-    const starts = new Set(this.#timelines.flat().map(startOf))
-    starts.delete(-Infinity)
+    this.#timelines = timelines.filter(({ versions }) => versions.some(looksAt))
+    this.strict = this.#timelines.some(({ versions }) =>
+      versions.some((version) => looksAt(version) && version.rule.ordering === 'strict'),
+    )
+    const starts = new Set(this.#timelines.flatMap(({ instants }) => instants))
     this.#starts = [...starts].sort((a, b) => a - b)
     this.#intervals = Array.from({ length: this.#starts.length + 1 }, () => undefined)
   }
 
-  at(ts: number): readonly CompiledRule[] {
+  at(ts: number): RuleIndex {
     if (this.#starts.length > 0 && !this.#isIn(this.#last, ts)) this.#last = this.#find(ts)
     return (this.#intervals[this.#last] ??= this.#rules(this.#last))
   }
@@ -83,12 +89,26 @@ class EventIndex {
     return low
   }
 
-  #rules(interval: number): readonly CompiledRule[] {
+  #rules(interval: number): RuleIndex {
     const instant = this.#starts[interval - 1] ?? -Infinity
-    const inEffect = this.#timelines.flatMap((timeline) => {
-      const newest = timeline.findLast((version) => startOf(version) <= instant)
-      return newest?.rule.eventNames.includes(this.#name) === true ? [newest.rule] : []
-    })
-    return Object.freeze(inEffect)
+    const inEffect = this.#timelines.flatMap((timeline) => timeline.rulesAt(this.#name, instant))
+    return new RuleIndex(inOrder(inOneLane(inEffect)))
   }
+}
+
+/** By priority, the greatest first, then by rule id. */
+function inOrder(rules: readonly CompiledRule[]): readonly CompiledRule[] {
+  return rules.toSorted(
+    (a, b) => (b.priority ?? 0) - (a.priority ?? 0) || (a.ruleId < b.ruleId ? -1 : Number(a.ruleId > b.ruleId)),
+  )
+}
+
+/**
+ * Which rule of an exclusive group is the first that matches is known only once all of them can be judged: where one of
+ * them is of the strict lane, all are.
+ */
+function inOneLane(rules: readonly CompiledRule[]): readonly CompiledRule[] {
+  const strict = new Set(rules.filter(({ ordering }) => ordering === 'strict').map((rule) => rule.exclusiveGroup))
+  strict.delete(undefined)
+  return rules.map((rule) => (strict.has(rule.exclusiveGroup) ? { ...rule, ordering: 'strict' } : rule))
 }

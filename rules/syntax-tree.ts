@@ -1,4 +1,6 @@
 import { unreachable } from '../core/assert.ts'
+import type { NowPart } from './now-parts.ts'
+import type { DurationNode, WindowNode } from './window-syntax.ts'
 
 /** What an expression says, before types are checked. Offsets count UTF-16 code units from the expression's start. */
 export interface Span {
@@ -8,6 +10,7 @@ export interface Span {
 }
 
 export type ArithmeticOperator = '+' | '-' | '*' | '/' | '%' | '^'
+export type MatchOperator = 'contains' | 'starts_with'
 export type ComparisonOperator = '==' | '!=' | '<' | '<=' | '>' | '>='
 
 export interface FieldNode extends Span {
@@ -44,6 +47,31 @@ export interface InNode extends Span {
   readonly list: readonly Expression[]
 }
 
+/** `text contains "part"`, `list contains "element"`, `text starts_with "beginning"`. */
+export interface MatchNode extends Span {
+  readonly kind: 'match'
+  readonly operator: MatchOperator
+  readonly negated: boolean
+  readonly left: Expression
+  readonly right: Expression
+}
+
+/** `user in segment("vip")`. */
+export interface SegmentNode extends Span {
+  readonly kind: 'segment'
+  readonly negated: boolean
+  readonly operand: Expression
+  readonly name: string
+  /** Where the name stands. */
+  readonly nameStart: number
+}
+
+/** A part of the event's own time, read in the rule's zone: `now.hour`. */
+export interface NowPartNode extends Span {
+  readonly kind: 'now-part'
+  readonly part: NowPart
+}
+
 export interface ArithmeticNode extends Span {
   readonly kind: 'arithmetic'
   readonly operator: ArithmeticOperator
@@ -61,6 +89,11 @@ export type Expression =
   | CompareNode
   | BetweenNode
   | InNode
+  | MatchNode
+  | SegmentNode
+  | NowPartNode
+  | WindowNode
+  | DurationNode
   | ArithmeticNode
   | (Span & { readonly kind: 'negate'; readonly operand: Expression })
   | (Span & { readonly kind: 'not'; readonly operand: Expression })
@@ -79,6 +112,7 @@ export function childrenOf(node: Expression): readonly Expression[] {
     case 'call':
       return node.args
     case 'compare':
+    case 'match':
     case 'arithmetic':
     case 'logic':
       return [node.left, node.right]
@@ -86,6 +120,9 @@ export function childrenOf(node: Expression): readonly Expression[] {
       return [node.operand, node.low, node.high]
     case 'in':
       return [node.operand, ...node.list]
+    case 'window':
+      return node.steps.flatMap(({ filter }) => (filter === undefined ? [] : [filter]))
+    case 'segment':
     case 'negate':
     case 'not':
       return [node.operand]
@@ -94,6 +131,8 @@ export function childrenOf(node: Expression): readonly Expression[] {
     case 'boolean':
     case 'null':
     case 'now':
+    case 'now-part':
+    case 'duration':
     case 'field':
       return []
     default:

@@ -1,7 +1,19 @@
 import { type Token, tokenize } from './tokens.ts'
 
 /** Words that are no fields. */
-export const KEYWORDS: readonly string[] = ['and', 'or', 'not', 'in', 'between', 'true', 'false', 'null', 'now']
+export const KEYWORDS: readonly string[] = [
+  'and',
+  'or',
+  'not',
+  'in',
+  'between',
+  'contains',
+  'starts_with',
+  'true',
+  'false',
+  'null',
+  'now',
+]
 
 const COMPARISONS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=']
 const END: Token = { kind: 'end', text: '', start: 0, end: 0 }
@@ -62,8 +74,11 @@ export function isComparison(token: Token): boolean {
   return token.kind === 'symbol' && COMPARISONS.includes(token.text)
 }
 
+const WORD_RELATIONS: readonly string[] = ['in', 'between', 'contains', 'starts_with']
+
+/** The relations that are words; `not` may stand before them. */
 export function beginsMembership(token: Token): boolean {
-  return isWord(token, 'in') || isWord(token, 'between')
+  return token.kind === 'name' && WORD_RELATIONS.includes(token.text)
 }
 
 export function beginsRelation(token: Token): boolean {

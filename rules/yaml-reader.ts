@@ -1,4 +1,5 @@
 import { isMap, isScalar, isSeq, type Node, type Scalar } from 'yaml'
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../core/durations.ts'
 import { nearest } from './problem.ts'
 import { isTextScalar, type YamlSource } from './yaml-source.ts'
 
@@ -127,6 +128,28 @@ export function numberAt(source: YamlSource, node: Node, bounds: NumberBounds & 
 /** True where the shortest decimal form of `value` has at most `decimals` digits after the point. */
 function hasDecimals(value: number, decimals: number): boolean {
   return Number(value.toFixed(decimals)) === value
+}
+
+const DURATION = /^(\d{1,9})\s*(s|m|h|d|w)$/
+const UNITS_MS: Readonly<Record<string, number>> = { s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS, d: DAY_MS, w: 7 * DAY_MS }
+
+/** A length of time such as `30m`, `12h` or `7d`, in ms. */
+export function readDuration(
+  source: YamlSource,
+  entry: Entry | undefined,
+  { min, max }: { readonly min: number; readonly max: number },
+): number | undefined {
+  const text = readText(source, entry)
+  if (entry === undefined || text === undefined) return undefined
+  const [, count, unit = ''] = DURATION.exec(text) ?? []
+  const ms = Number(count) * (UNITS_MS[unit] ?? Number.NaN)
+  if (ms >= min && ms <= max) return ms
+  source.report(entry.value, {
+    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
+    message: `${entry.key.value} is a length of time from ${min / SECOND_MS}s to ${max / DAY_MS}d, not ${JSON.stringify(text)}`,
+    hint: 'write 30m, 12h or 7d',
+  })
+  return undefined
 }
 
 export function readChoice<T extends string>(

@@ -7,6 +7,8 @@ export interface RuleFile {
   /** As messages name it. */
   readonly file: string
   readonly text: string
+  /** What stands in the file that `users_file` names, where it was found. */
+  readonly users?: string
 }
 
 /** Longest rule file, in UTF-16 code units; far below what one record of the control topic may hold. */
@@ -25,6 +27,8 @@ export const PROBLEMS_MAX = 100
 /** What to report, and the offset in the file at which it lies. */
 export interface Finding {
   readonly code: ErrorCode
+  /** Absent: an error. */
+  readonly severity?: 'warning'
   readonly message: string
   readonly hint?: string | undefined
 }
@@ -32,6 +36,7 @@ export interface Finding {
 /** Collects the problems of one file, located. */
 export class YamlSource {
   readonly problems: RuleProblem[] = []
+  readonly warnings: RuleProblem[] = []
   readonly file: string
   readonly text: string
   /** Of our own: the YAML package counts some lines twice or not at all where a file is broken. */
@@ -94,15 +99,17 @@ export class YamlSource {
 
   /** Reports at an offset of the file, or where `place` begins. */
   report(place: number | Node, finding: Finding): void {
+    const found = finding.severity === 'warning' ? this.warnings : this.problems
     // A file that is nothing like a rule would otherwise be answered with one problem for each of its lines.
-    if (this.problems.length > PROBLEMS_MAX) return
-    const last = this.problems.length === PROBLEMS_MAX
+    if (found.length > PROBLEMS_MAX) return
+    const last = found.length === PROBLEMS_MAX
     const { code, message, hint } = last ? wrongSyntax(`there are more problems than these ${PROBLEMS_MAX}`) : finding
     const offset = typeof place === 'number' ? place : (place.range?.[0] ?? 0)
     const { line, column } = this.#place(offset)
     const snippet = snippetOf((this.#lines[line - 1] ?? '').replace(/\r$/, ''), column)
-    this.problems.push({
+    found.push({
       code,
+      ...(finding.severity === undefined ? {} : { severity: finding.severity }),
       file: this.file,
       line,
       column,

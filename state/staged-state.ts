@@ -27,6 +27,11 @@ export interface StagedStateOptions {
   readonly dedupeWindowMs?: number
   /** Most decoded values kept in memory between batches. */
   readonly cachedValuesMax?: number
+  /**
+   * Every decoded value stays in memory for good and none is encoded: for a run that ends with its process. Held events
+   * and remembered ids are written as ever. Only for a store that is empty at first.
+   */
+  readonly resident?: boolean
 }
 
 export interface Held {
@@ -70,6 +75,7 @@ export class StagedState {
   readonly #kv: OrderedKv
   readonly #dedupeWindowMs: number
   readonly #cachedValuesMax: number
+  readonly #resident: boolean
   /** Two generations: what was not touched for a whole generation is forgotten. */
   #young = new Map<string, Entry>()
   #old = new Map<string, Entry>()
@@ -77,6 +83,8 @@ export class StagedState {
   #missing: Entry[] = []
   #missingKeys: Buffer[] = []
   #dirty: [string, Entry][] = []
+  #lastKey: string | undefined
+  #lastEntry: Entry | undefined
   /** Event time of the ids asked for in this batch: from the store, or remembered in this batch. */
   #seen = new Map<string, number | undefined>()
   #remembered: SeenEntry[] = []
@@ -89,7 +97,8 @@ export class StagedState {
   constructor(kv: OrderedKv, options: StagedStateOptions = {}) {
     this.#kv = kv
     this.#dedupeWindowMs = options.dedupeWindowMs ?? DAY_MS
-    this.#cachedValuesMax = options.cachedValuesMax ?? CACHED_VALUES_MAX
+    this.#resident = options.resident ?? false
+    this.#cachedValuesMax = this.#resident ? Number.POSITIVE_INFINITY : (options.cachedValuesMax ?? CACHED_VALUES_MAX)
   }
 
   /** Begins a batch. */
@@ -109,8 +118,10 @@ export class StagedState {
       entry = this.#old.get(name)
       if (entry === undefined) {
         entry = { store, value: undefined, batch: this.#batch, dirty: false }
-        this.#missing.push(entry)
-        this.#missingKeys.push(Buffer.from(name))
+        if (!this.#resident) {
+          this.#missing.push(entry)
+          this.#missingKeys.push(Buffer.from(name))
+        }
       }
       this.#young.set(name, entry)
     }
@@ -224,7 +235,8 @@ export class StagedState {
 
   /** The changes of the batch, for the changelog and the store. `sequence` is unique to the batch in its partition. */
   changes(sequence: number): Change[] {
-    const changes: Change[] = this.#dirty.map(([name, { store, value }]) => ({
+    const dirty = this.#resident ? [] : this.#dirty
+    const changes: Change[] = dirty.map(([name, { store, value }]) => ({
       key: Buffer.from(name),
       value: value === undefined ? null : store.encode(value),
     }))
@@ -274,11 +286,16 @@ export class StagedState {
   }
 
   #entry<V>(store: Store<V>, key: string): Entry {
+    // Mostly a value is read and then put: the second look-up needs no hash of the key.
+    const last = this.#lastEntry
+    if (last !== undefined && this.#lastKey === key && last.store === store && last.batch === this.#batch) return last
     const entry = this.#young.get(store.prefix + key)
     // Not `assert`: its message would be built for every read.
     if (entry === undefined || entry.batch !== this.#batch) {
       throw new InvariantError(`${store.name} "${key}" is read but the batch did not ask for it`)
     }
+    this.#lastKey = key
+    this.#lastEntry = entry
     return entry
   }
 

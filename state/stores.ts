@@ -1,5 +1,6 @@
 import type { JsonObject } from '../core/model/event.ts'
 import { jsonStore } from './store.ts'
+import type { UserWindows } from './window-state.ts'
 
 /**
  * Everything a partition remembers. All but `stamp` and `seen` stand in the changelog under the same key; `seen` is an
@@ -10,10 +11,20 @@ import { jsonStore } from './store.ts'
 export interface Account {
   /** Progress by calendar period: [period, points, …], newest last. One pair where the rule never resets. */
   progress: (string | number)[]
-  /** Points given by calendar minute: [index of the minute in local time, points, …]. Empty where nothing caps it. */
+  /** Points given by calendar minute: [index of the minute in local time, points, …]. Counted whether capped or not. */
   minutes: number[]
   hours: number[]
   days: number[]
+  /** The rewards given so far; absent before the first. */
+  given?: GivenRewards
+}
+
+/** Rewards that one user was given by one rule. */
+export interface GivenRewards {
+  /** Event time of the latest, ms; null: none yet. */
+  last: number | null
+  /** How many by calendar day, week, month and ever: [period, count, …]. */
+  periods: (string | number)[]
 }
 
 /** An event of the strict lane that waits for its turn. */
@@ -40,6 +51,8 @@ export function settledOffset(meta: TaskMeta | undefined): number | undefined {
 
 export const ACCOUNTS = jsonStore<Account>('account', 'a')
 export const HELD = jsonStore<HeldEvent>('held', 'h')
+/** By user id. */
+export const WINDOWS = jsonStore<UserWindows>('windows', 'w')
 export const META = jsonStore<TaskMeta>('meta', 'm')
 export const TASK_META_KEY = 'task'
 

@@ -43,6 +43,12 @@ export interface TopicOutcome {
   readonly warnings: readonly string[]
 }
 
+/** The control topic is Onceward's own; whoever made the others by hand need not know of it. */
+export async function createControlTopic(log: Log, topics: Topics): Promise<void> {
+  const specs = topicSpecs({ topics, partitions: 1, retentionMs: 0 })
+  await log.createTopics(specs.filter(({ topic }) => topic === topics.control))
+}
+
 /** Creates those that are missing and compares those that are there; never changes a topic. */
 export async function createTopics(log: Log, specs: readonly TopicSpec[]): Promise<readonly TopicOutcome[]> {
   const created = new Set(await log.createTopics(specs))

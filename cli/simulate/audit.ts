@@ -4,6 +4,7 @@ import type { RewardTask } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import type { LogRecord, PartitionReader } from '../../core/ports/log.ts'
 import { TICK_HEADER, type Topics } from '../../core/topics.ts'
+import type { ControlRecord } from '../../rules/control.ts'
 import { CapWatch } from './cap-watch.ts'
 import type { MemoryLedger } from './ledger.ts'
 import { type Expected, type ReferenceRecord, type ReferenceRule, reference } from './reference.ts'
@@ -44,6 +45,8 @@ export class Audit {
   /** Each partition's changelog, from its beginning: what compaction takes away is kept here. */
   readonly changelog: LogRecord[][] = []
   readonly #letters = new Set<string>()
+  /** Event time of each version's first record, by `rule version`. */
+  readonly #publishedAt = new Map<string, number>()
 
   constructor(options: AuditOptions) {
     this.#options = options
@@ -58,6 +61,7 @@ export class Audit {
     const paid = [...partner.payouts.keys()]
     this.#checkLedger()
     await this.#read(topics.events, (record) => this.#event(record))
+    await this.#read(topics.control, (record) => this.#published(valueOf(record) as Partial<ControlRecord>))
     await this.#read(topics.scores, (record) => this.#score(valueOf(record) as ScoreRecord))
     await this.#read(topics.rewards, (record) => this.#reward(valueOf(record) as RewardTask))
     await this.#read(topics.dlq, (record) => this.#letter(valueOf(record) as DlqRecord))
@@ -70,7 +74,7 @@ export class Audit {
 
   expected(): Expected {
     const { rules, windowMs, rememberMs } = this.#options
-    return reference(this.events, { rules, windowMs, rememberMs })
+    return reference(this.events, { rules, windowMs, rememberMs, publishedAt: this.#publishedAt })
   }
 
   async #read(topic: string, take: (record: LogRecord) => void): Promise<void> {
@@ -99,6 +103,11 @@ export class Audit {
     const record = { timestamp, text: value?.toString() ?? '', ...(tick === undefined ? {} : { tick: Number(tick) }) }
     while (this.events.length <= partition) this.events.push([])
     this.events[partition]?.push(record)
+  }
+
+  #published({ type, rule_id, version, published_at = '' }: Partial<ControlRecord>): void {
+    const name = `${rule_id} ${version}`
+    if (type === 'rule.published' && !this.#publishedAt.has(name)) this.#publishedAt.set(name, Date.parse(published_at))
   }
 
   #score({ scoring_key: id, event_id, user_id, rule_id, rule_version, points, progress, event_ts }: ScoreRecord): void {

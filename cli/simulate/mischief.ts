@@ -140,7 +140,7 @@ export class Mischief {
   }
 
   async #newVersion(): Promise<void> {
-    if (this.#versions === 2) return
+    if (this.#versions === 3) return
     const { chance, clock, trace } = this.#options.plant
     const from = eventTimeAt(clock.monotonic() + chance.between(11_000, 25_000))
     const pair = nextVersion(this.#versions++, from)

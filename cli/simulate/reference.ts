@@ -8,8 +8,9 @@ export interface ReferenceRule {
   readonly ruleId: string
   readonly version: string
   readonly names: readonly string[]
-  readonly filter?: (payload: Readonly<Record<string, number>>) => boolean
-  readonly formula: (payload: Readonly<Record<string, number>>) => number
+  readonly filter?: (payload: Readonly<Record<string, number>>, lately: Lately) => boolean
+  /** `since`: from which event time on what this version is the first to ask of `lately` counts, ms. */
+  readonly formula: (payload: Readonly<Record<string, number>>, lately: Lately, since: number) => number
   readonly caps: { readonly event?: number; readonly minute?: number; readonly hour?: number; readonly day?: number }
   readonly zoneMs: number
   readonly thresholds: readonly number[]
@@ -23,6 +24,9 @@ export interface ReferenceRule {
   readonly from?: number
 }
 
+/** What a rule of the strict lane can look at: all that the user has done up to the judged event, which is the last. */
+export type Lately = readonly PlayerEvent[]
+
 /** A record of the events topic. */
 export interface ReferenceRecord {
   /** Ingest time, ms. */
@@ -32,7 +36,7 @@ export interface ReferenceRecord {
   readonly tick?: number
 }
 
-interface PlayerEvent {
+export interface PlayerEvent {
   readonly id: string
   readonly name: string
   readonly user: string
@@ -57,7 +61,12 @@ export interface ReferenceOptions {
   readonly rules: readonly ReferenceRule[]
   readonly windowMs: number
   readonly rememberMs: number
+  /** When each version was published, ms of event time, by `rule version`. */
+  readonly publishedAt: ReadonlyMap<string, number>
 }
+
+/** Every worker knows a version so long after its publication. */
+const KNOWN_AFTER_MS = 310_000
 
 export function reference(partitions: readonly (readonly ReferenceRecord[])[], options: ReferenceOptions): Expected {
   const expected: Expected = {
@@ -70,6 +79,7 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
     costs: new Map(),
   }
   const accounts = new Map<string, number>()
+  const done = new Map<string, PlayerEvent[]>()
   for (const records of partitions) {
     let watermark = Number.NEGATIVE_INFINITY
     const seen = new Map<string, number>()
@@ -78,7 +88,12 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
       const due = held.filter(({ time }) => time < watermark - options.windowMs)
       held = held.filter(({ time }) => time >= watermark - options.windowMs)
       due.sort((a, b) => a.time - b.time || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)))
-      for (const event of due) score(event, { lane: true, options, accounts, expected })
+      for (const event of due) {
+        const lately = done.get(event.user) ?? []
+        lately.push(event)
+        done.set(event.user, lately)
+        score(event, { lane: true, lately, options, accounts, expected })
+      }
     }
     for (const { text, timestamp, tick } of records) {
       if (tick !== undefined) {
@@ -100,7 +115,7 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
         expected.unique++
         seen.set(event.id, event.time)
         watermark = Math.max(watermark, event.time)
-        score(event, { lane: false, options, accounts, expected })
+        score(event, { lane: false, lately: [], options, accounts, expected })
         held.push(event)
         release()
       }
@@ -125,15 +140,16 @@ function read(text: string): PlayerEvent | undefined {
 interface Scoring {
   /** True: the strict lane. */
   readonly lane: boolean
+  readonly lately: Lately
   readonly options: ReferenceOptions
   readonly accounts: Map<string, number>
   readonly expected: Expected
 }
 
-function score(event: PlayerEvent, { lane, options, accounts, expected }: Scoring): void {
+function score(event: PlayerEvent, { lane, lately, options, accounts, expected }: Scoring): void {
   for (const rule of inEffect(options.rules, event)) {
-    if ((rule.strict ?? false) !== lane || rule.filter?.(event.payload) === false) continue
-    const raw = rule.formula(event.payload)
+    if ((rule.strict ?? false) !== lane || rule.filter?.(event.payload, lately) === false) continue
+    const raw = rule.formula(event.payload, lately, countsFrom(rule, options))
     const key = `${event.user}|${rule.ruleId}`
     const local = event.time + rule.zoneMs
     const day = new Date(local).toISOString().slice(0, 10)
@@ -159,6 +175,12 @@ function score(event: PlayerEvent, { lane, options, accounts, expected }: Scorin
       expected.costs.set(pool, (expected.costs.get(pool) ?? 0) + (rule.costs[i] ?? 0))
     })
   }
+}
+
+function countsFrom({ ruleId, version, from }: ReferenceRule, { publishedAt }: ReferenceOptions): number {
+  const published = publishedAt.get(`${ruleId} ${version}`)
+  if (from === undefined || published === undefined) return Number.NEGATIVE_INFINITY
+  return Math.min(from, published + KNOWN_AFTER_MS)
 }
 
 /** Of each rule that looks at the event the newest version in effect at its time. */

@@ -1,3 +1,4 @@
+import { ALSO, habit, LATELY } from './lately.ts'
 import type { ReferenceRule } from './reference.ts'
 
 /** A rule as the product reads it and as the reference has it: written twice, on purpose. */
@@ -121,11 +122,40 @@ meta: { version: "1.0" }
   },
 }
 
-export const FIRST_RULES: readonly RulePair[] = [EVERYTHING, LUCK, DEPOSITS, STREAK]
+/** Looks at what the player did lately: a filter, a formula, and every kind of state that such a rule has. */
+const HABIT: RulePair = {
+  file: 'habit.yaml',
+  text: `
+rule_id: r_habit
+when:
+  event_name: [bet, login]
+  filters: ["count(deposit where payload.amount >= 20, 20m) >= 1"]
+score:
+  formula: "${LATELY}"
+  caps: { per_hour: 900 }
+  time_zone: Europe/Istanbul
+reward_trigger: { on_progress: { threshold: [60, 400], reward: { type: coupon, code: HABIT, cost: 1 } } }
+meta: { version: "1.0" }
+`,
+  plain: {
+    ruleId: 'r_habit',
+    version: '1.0',
+    names: ['bet', 'login'],
+    ...habit(ISTANBUL),
+    caps: { hour: 900 },
+    zoneMs: ISTANBUL,
+    thresholds: [60, 400],
+    costs: [100, 100],
+    pool: null,
+    strict: true,
+  },
+}
+
+export const FIRST_RULES: readonly RulePair[] = [EVERYTHING, LUCK, DEPOSITS, STREAK, HABIT]
 
 /** A second version of a rule, in effect from an event time on. */
 export function nextVersion(which: number, from: number): RulePair {
-  const pair = which % 2 === 0 ? LUCK : STREAK
+  const pair = [LUCK, STREAK, HABIT][which % 3] ?? LUCK
   const effective = `version: "2.0", effective_from: "${new Date(from).toISOString()}"`
   const text = pair.text.replace('version: "1.0"', effective)
   const plain = { ...pair.plain, version: '2.0', from }
@@ -134,6 +164,13 @@ export function nextVersion(which: number, from: number): RulePair {
       file: 'luck-2.yaml',
       text: text.replace('* 3)', '* 3) * 2').replace('per_minute: 30', 'per_minute: 41'),
       plain: { ...plain, formula: (numbers) => ratio(numbers) * 2, caps: { ...plain.caps, minute: 41 } },
+    }
+  }
+  if (pair === HABIT) {
+    return {
+      file: 'habit-2.yaml',
+      text: text.replace(LATELY, `${LATELY} + ${ALSO}`),
+      plain: { ...plain, ...habit(ISTANBUL, true) },
     }
   }
   return {

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type EmbeddedLog, openEmbeddedLog } from '../../connectors/log/embedded/log.ts'
+import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
@@ -196,7 +197,13 @@ class Simulation {
     const loaded = loadRules(pairs.map(({ file, text }) => ({ file, text })))
     if (!loaded.ok) throw new Violation(JSON.stringify(loaded.problems))
     for (const { plain } of pairs) if (!this.#rules.includes(plain)) this.#rules.push(plain)
-    await publishRules({ log, clock, logger: silentLogger, topic: topics.control, rules: loaded.rules })
+    // Events run behind the clock, and the instants of versions go by them.
+    const inEventTime: Clock = {
+      now: () => eventTimeAt(clock.monotonic()),
+      monotonic: () => clock.monotonic(),
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+    }
+    await publishRules({ log, clock: inEventTime, logger: silentLogger, topic: topics.control, rules: loaded.rules })
   }
 
   async #feed(): Promise<void> {

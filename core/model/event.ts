@@ -13,4 +13,12 @@ export interface PlayerEvent {
   readonly ts: number
   /** The whole event as it came: `user`, `context`, `payload` and whatever else it carried. */
   readonly data: JsonObject
+  /** What the user's recent events come to, where a rule that looks at them judges this one. */
+  readonly windows?: RecentEvents
+}
+
+/** What the windows of one user come to at one event. */
+export interface RecentEvents {
+  /** By the id of the window's spec; NaN where there is no value. A length of time is in ms, true is 1. */
+  value(windowId: string): number
 }

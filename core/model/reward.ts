@@ -1,4 +1,5 @@
 import type { Json } from './event.ts'
+import type { Assignment } from './experiment.ts'
 
 /** A reward as a rule states it and a task carries it (SPEC S12). `value` of a rule is `amount` of a task. */
 export interface Reward {
@@ -30,7 +31,7 @@ export interface RewardTask {
   /** `rt_` and 32 hex digits; the same crossing always has the same id. */
   readonly reward_task_id: string
   readonly user_id: string
-  readonly origin: {
+  readonly origin: Partial<Assignment> & {
     readonly rule_id: string
     readonly rule_version: string
     readonly threshold: number
@@ -38,7 +39,6 @@ export interface RewardTask {
     readonly period: string
     /** The event that crossed the threshold. */
     readonly event_id: string
-    readonly experiment?: string
   }
   readonly reward: Reward
   readonly pool_id: string | null

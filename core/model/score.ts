@@ -1,8 +1,21 @@
+import type { Assignment } from './experiment.ts'
+
 /** A cap's name, as rules write it. */
 export type CapName = 'per_bet' | 'per_minute' | 'per_hour' | 'per_day'
 
-/** The value of a record on `scores`, one for every rule that matched an event; its key is the user id. */
-export interface ScoreRecord {
+export interface WithheldReward {
+  readonly threshold: number
+  /** Its formula gave no sensible amount, the user had one too short ago, or as many as the rule gives. */
+  readonly reason: 'amount' | 'cool_down' | 'most_rewards'
+  /** A sentence without its full stop. */
+  readonly detail: string
+}
+
+/**
+ * The value of a record on `scores`, one for every rule that matched an event; its key is the user id. Where the rule has
+ * arms it says which of them the user is in.
+ */
+export interface ScoreRecord extends Partial<Assignment> {
   readonly type: 'score'
   readonly scoring_key: string
   readonly event_id: string
@@ -20,6 +33,8 @@ export interface ScoreRecord {
   /** Why a rule that matched scored nothing, where the formula gave no finite number. */
   readonly reason?: 'not_finite'
   readonly detail?: string
+  /** Thresholds that were crossed without their reward being given, and why; absent: none. */
+  readonly withheld?: readonly WithheldReward[]
   /** RFC 3339. */
   readonly event_ts: string
 }

@@ -73,14 +73,25 @@ function readMoney(reward: JsonObject): Pick<LedgerTask, 'type' | 'value' | 'cur
   const type = text(reward['type'], 'reward.type')
   const amount = optionalMoney(reward['amount'], 'reward.amount')
   const cost = optionalMoney(reward['cost'], 'reward.cost')
-  const cash = CASH_TYPES.has(type)
-  if (cash && (amount === null || amount === 0n)) throw new Error(`reward.amount of ${type} must be above zero`)
+  if (CASH_TYPES.has(type) && (amount === null || amount === 0n)) {
+    throw new Error(`reward.amount of ${type} must be above zero`)
+  }
   return {
     type,
     value: amount ?? 0n,
     currency: optionalText(reward['currency'], 'reward.currency'),
-    cost: cost ?? (cash ? (amount ?? 0n) : 0n),
+    cost: costAmong(type, amount, cost),
   }
+}
+
+/** Hundredths that a reward costs its pool: what it says itself, or its amount where that is money. ONCEWARD_E_MONEY_INVALID. */
+export function costOf({ type, amount, cost }: Pick<Reward, 'type' | 'amount' | 'cost'>): Cents {
+  const cents = (money: number | undefined): Cents | null => (money === undefined ? null : parseMoney(money))
+  return costAmong(type, cents(amount), cents(cost))
+}
+
+function costAmong(type: string, amount: Cents | null, cost: Cents | null): Cents {
+  return cost ?? (CASH_TYPES.has(type) ? (amount ?? 0n) : 0n)
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

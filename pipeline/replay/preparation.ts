@@ -3,11 +3,11 @@ import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
 import type { Log, LogRecord, OutRecord, TransactionalProducer } from '../../core/ports/log.ts'
 import { type Topics, topicNames } from '../../core/topics.ts'
-import { controlKey, encodeControlRecord, foldControl, planPublication } from '../../rules/control.ts'
+import { foldControl, planPublication, recordsOf } from '../../rules/control.ts'
 import type { RuleSource } from '../../rules/rule-file.ts'
 import { admit, type Asked, type PlanReading, readPlan, type ReplayPlan } from './plan.ts'
 import { committedRecords, firstRecord, missingTopic, partitionsOf } from './records.ts'
-import { parsePlace, type PartitionFacts, type Place, type PartitionSpan, spanOf } from './span.ts'
+import { parsePlace, type PartitionFacts, type PartitionSpan, type Place, type SpanReading, spanOf } from './span.ts'
 import { createOutputTopics, createPlanTopics, planTopic, replayTopics, topicsOfReplay } from './topics.ts'
 
 export interface ReplayRequest {
@@ -124,7 +124,7 @@ async function ruleRecords(request: ReplayRequest, { own, real }: PreparedReplay
   })
   if (rules !== undefined) {
     const plan = planPublication(foldControl([]), rules, { nowMs })
-    return plan.publish.map((each) => record(controlKey(each), encodeControlRecord(each)))
+    return recordsOf(plan).map(({ key, value }) => record(key, value))
   }
   const copies: OutRecord[] = []
   for await (const records of committedRecords(log, { topic: real.control, partition: 0 })) {
@@ -161,11 +161,21 @@ function askedOf(request: ReplayRequest, real: Topics): Asked {
 }
 
 function fingerprint(rules: readonly RuleSource[]): string {
-  const lines = rules.map(({ rule, contentHash }) => `${rule.ruleId} ${rule.version} ${contentHash}`).sort()
+  const lines = rules
+    .map(({ rule, contentHash, segments = [] }) => {
+      const named = segments.map((segment) => ` ${segment.segmentId} ${segment.contentHash}`).sort()
+      return `${rule.ruleId} ${rule.version} ${contentHash}${named.join('')}`
+    })
+    .sort()
   return hash('sha256', lines.join('\n'), 'hex')
 }
 
-async function chooseSpans(log: Log, request: ReplayRequest, partitions: number) {
+/** Which part of each partition lies between two places. Throws ONCEWARD_E_SETTING_INVALID. */
+export async function chooseSpans(
+  log: Log,
+  request: Pick<ReplayRequest, 'from' | 'to' | 'prefix'>,
+  partitions: number,
+): Promise<SpanReading & { ok: true }> {
   const asked = { from: place('--from', request.from), to: place('--to', request.to) }
   const topic = topicNames(request.prefix).events
   const ids = partitionsOf(topic, partitions)

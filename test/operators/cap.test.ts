@@ -8,6 +8,7 @@ import { EventTime } from '../../operators/event-time.ts'
 import type { Turn } from '../../operators/operator.ts'
 import { localMs } from '../../rules/calendar.ts'
 import type { Caps } from '../../rules/compiled.ts'
+import { ruleSetOf } from '../../rules/rule-set.ts'
 import { ACCOUNTS, type Account, accountKey } from '../../state/stores.ts'
 import { eventLine, TestEngine, testRule } from '../support/engine.ts'
 
@@ -34,6 +35,38 @@ const rows: [name: string, caps: Caps, used: Partial<Account>, points: number, l
 
 test.each(rows)('%s', (_name, ...[caps, used, points, left, by]) => {
   expect(applyCaps({ ...emptyAccount(), ...used }, caps, points, NOW)).toEqual({ points: left, by })
+})
+
+describe('a version that caps what the one before did not', () => {
+  const from = NOW + 10_000
+  const engineOf = (caps: Caps) =>
+    new TestEngine(
+      ruleSetOf([
+        { rule: testRule({ ruleId: 'r', points: () => ({ ok: true, points: 4 }) }), effectiveFrom: undefined },
+        {
+          rule: testRule({ ruleId: 'r', version: '2.0', caps, points: () => ({ ok: true, points: 4 }) }),
+          effectiveFrom: from,
+        },
+      ]),
+    )
+
+  test.each<[CapName, Caps]>([
+    ['per_minute', { perMinute: 10 }],
+    ['per_hour', { perHour: 10 }],
+    ['per_day', { perDay: 10 }],
+  ])('%s: what was given before in the same window counts', async (name, caps) => {
+    const engine = engineOf(caps)
+    for (const [i, ts] of [NOW, NOW + 1, from, from + 1].entries()) {
+      await engine.feed([{ value: eventLine({ id: `e${i}`, ts }) }])
+    }
+    const scores = engine.output.scores.map(({ value }) => [value.points, value.cut_by])
+    expect(scores).toEqual([
+      [4, null],
+      [4, null],
+      [2, name],
+      [0, name],
+    ])
+  })
 })
 
 describe('pruning', () => {
@@ -64,13 +97,13 @@ describe('pruning', () => {
       const gap = fc.oneof(fc.nat(2 * MINUTE_MS), fc.nat(3 * HOUR_MS), fc.nat(4 * DAY_MS))
       const steps = fc.array(fc.tuple(gap, fc.nat(59_000)), { minLength: 50, maxLength: 120, size: 'max' })
       await fc.assert(
-        fc.asyncProperty(fc.constantFrom(...ZONES), steps, async (zone, steps) => {
+        fc.asyncProperty(fc.constantFrom(...ZONES), fc.boolean(), steps, async (zone, capped, steps) => {
           const engine = new TestEngine([
             testRule({
               ruleId: 'r',
               ordering: lane,
               timeZone: zone,
-              caps: { perMinute: 5, perHour: 50, perDay: 500 },
+              caps: capped ? { perMinute: 5, perHour: 50, perDay: 500 } : {},
               trigger: { thresholds: [3], rewards: [{ type: 'fs', amount: 1 }], reset: 'daily' },
             }),
           ])

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { clockAt } from '../support/clocks.ts'
 import { Disk } from '../support/disk.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import type { ReferenceRule } from '../support/reference.ts'
@@ -12,6 +13,8 @@ afterEach(async () => {
 })
 
 const SWITCH = '2025-11-03T19:01:40.250Z'
+/** Before any event. */
+const BEFORE = '2025-11-01T00:00:00Z'
 
 function version(number: string, formula: string, from?: string): string {
   return `
@@ -44,7 +47,7 @@ const BOTH = [plain(1), plain(3, SWITCH)]
 describe('two versions of a rule', () => {
   test('every event is judged by the version of its own time, and progress is one sum', async () => {
     const here = (lab = await Lab.open({ partitions: 2, rules: { 'v1.yaml': V1 } }))
-    await here.publish({ 'v2.yaml': V2 })
+    await here.publish({ 'v2.yaml': V2 }, clockAt(BEFORE, here.clock))
     here.start()
     await here.produce(generatedBets(400, 8))
     await here.caughtUp()
@@ -63,7 +66,7 @@ describe('two versions of a rule', () => {
     const early = bets.findIndex((line) => String(JSON.parse(line).ts) >= SWITCH)
     await here.produce(bets.slice(0, early))
     await here.caughtUp()
-    await here.publish({ 'v2.yaml': V2 })
+    await here.publish({ 'v2.yaml': V2 }, clockAt(BEFORE, here.clock))
     await first.stop()
     const second = here.start({ disk: first.disk })
     await here.produce(bets.slice(early))
@@ -81,7 +84,7 @@ describe('two versions of a rule', () => {
     const worker = here.start()
     await here.produce(generatedBets(20, 8))
     await here.caughtUp()
-    await here.publish({ 'points.yaml': RULE_FILES['points.yaml'] ?? '' })
+    await here.publish({ 'points.yaml': RULE_FILES['points.yaml'] ?? '' }, clockAt(BEFORE, here.clock))
     await here.until('it has heard', () => worker.infos.filter((text) => text === 'rules updated').length > 1)
     await here.produce(generatedBets(200, 9))
     await here.caughtUp()

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { GroupControl, GroupHandler, RecordBatch } from '../../core/ports/log.ts'
 import { RULES_AGE_MS_MAX } from '../../pipeline/rule-feed.ts'
 import { EFFECTIVE_MARGIN_MS } from '../../rules/control.ts'
-import { ManualClock } from '../support/clocks.ts'
+import { clockAt, ManualClock } from '../support/clocks.ts'
 import { unavailable } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { HandDriven } from '../support/hand-driven.ts'
@@ -109,7 +109,7 @@ describe.each(['fails', 'hangs'] as const)('while the control topic %s', (how) =
     const d = await driven()
     const { here, worker, handler, control, clock, mood } = d
     await silence(d, how)
-    await here.publish({ 'late.yaml': LATE_RULE })
+    await here.publish({ 'late.yaml': LATE_RULE }, clockAt('2025-11-01T00:00:00Z', here.clock))
     clock.advance(RULES_AGE_MS_MAX)
     expect(await handler.batch(await batch(here, 0, 5), control)).toBe(5)
     clock.advance(1)

@@ -4,6 +4,7 @@ import { IdSet } from '../../pipeline/replay/id-set.ts'
 import { decideIssue, ISSUED_BY_HEADER, type IssueFacts, issueMissing } from '../../pipeline/replay/issuing.ts'
 import { prepareReplay } from '../../pipeline/replay/preparation.ts'
 import { normalize } from '../support/engine.ts'
+import { clockAt } from '../support/clocks.ts'
 import { Disk } from '../support/disk.ts'
 import { commitUnknown, FaultyLog } from '../support/faulty-log.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
@@ -34,7 +35,9 @@ async function lostSteps(options: { published?: boolean } = {}): Promise<void> {
   const worker = lab.start()
   await lab.caughtUp()
   await worker.stop()
-  if (options.published !== false) await lab.publish({ 'steps.yaml': STEPS_FILE })
+  // In effect before any event, and yet the worker never knew of it.
+  if (options.published !== false)
+    await lab.publish({ 'steps.yaml': STEPS_FILE }, clockAt('2025-11-01T00:00:00Z', lab.clock))
 }
 
 const apply = (call: ReplayCall = {}, application = 'mend') =>

@@ -128,11 +128,11 @@ describe.skipIf(!kafkaForTests().available)('a replay on a real Kafka, with a re
     expect(await paid(db, wallet)).toEqual({ rows: rewards.length, distinct: rewards.length })
 
     expect((await run([...mend, '--yes'])).stderr).toContain('nothing is missing; nothing was issued')
-    // Another application issues every task once more: the ledger knows them all.
-    await season1(`${prefix}second`, 'all')
+    // Another application issues the tasks of the published rules once more: the ledger knows them all.
+    await season1(`${prefix}second`, 'some')
     expect(await paid(db, wallet)).toEqual({ rows: rewards.length, distinct: rewards.length })
-    const names = (await tasks()).sort()
-    expect(names).toEqual([...rewards, ...rewards].sort())
+    const again = rewards.filter((name) => name.includes('|r_rounds|'))
+    expect((await tasks()).sort()).toEqual([...rewards, ...again].sort())
   }, 240_000)
 
   async function tasks(): Promise<string[]> {

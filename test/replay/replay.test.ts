@@ -7,6 +7,7 @@ import { publishRules } from '../../pipeline/publish-rules.ts'
 import { compareReplay } from '../../pipeline/replay/comparison.ts'
 import { IdSet } from '../../pipeline/replay/id-set.ts'
 import { prepareReplay } from '../../pipeline/replay/preparation.ts'
+import { clockAt } from '../support/clocks.ts'
 import { Disk } from '../support/disk.ts'
 import { normalize } from '../support/engine.ts'
 import { FaultyLog } from '../support/faulty-log.ts'
@@ -308,9 +309,8 @@ describe('stopped and continued', () => {
     await played(generatedBets(1_000, 17))
     const disk = new Disk()
     await replay(lab, { disk, ...stopAfter(6) })
-    await lab.publish({
-      'late.yaml': "rule_id: r_new\nwhen: { event_name: bet }\nscore: { formula: '7' }\nmeta: { version: '1.0' }\n",
-    })
+    const late = "rule_id: r_new\nwhen: { event_name: bet }\nscore: { formula: '7' }\nmeta: { version: '1.0' }\n"
+    await lab.publish({ 'late.yaml': late }, clockAt('2025-11-01T00:00:00Z', lab.clock))
     expect((await replay(lab, { disk })).differences).toEqual([])
     expect((await replay(lab, { settings: { application: 'new' } })).summary).toMatchObject({ differs: true })
   })

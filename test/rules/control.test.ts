@@ -4,7 +4,7 @@ import {
   controlKey,
   type ControlRecord,
   decodeControlRecord,
-  EFFECTIVE_MARGIN_MS,
+  EFFECTIVE_LEAD_MS,
   encodeControlRecord,
   foldControl,
   planPublication,
@@ -14,7 +14,7 @@ import type { RuleSource } from '../../rules/rule-file.ts'
 import { ruleText, sourceOf } from './rule-texts.ts'
 
 const NOW = Date.parse('2025-11-10T12:00:00Z')
-const LATER = new Date(NOW + EFFECTIVE_MARGIN_MS).toISOString()
+const LATER = new Date(NOW + EFFECTIVE_LEAD_MS).toISOString()
 
 const nothing = foldControl([])
 const foldOf = (...records: readonly ControlRecord[]) =>
@@ -65,7 +65,7 @@ describe('planPublication', () => {
     ])
   })
 
-  it('a later version takes effect a margin after now, or when it says', () => {
+  it('a later version takes effect a lead after now, or when it says', () => {
     const known = foldOf(record({}))
     expect(plan(known, source({ version: '2.0' })).publish[0]?.effective_from).toBe(LATER)
     expect(plan(known, source({ version: '2.0', effective: '2025-12-01' })).publish[0]?.effective_from).toBe(
@@ -127,7 +127,7 @@ describe('foldControl', () => {
   it.each([
     ['no JSON', 'nonsense', 'no JSON'],
     ['no object', '5', 'no JSON object'],
-    ['another type', '{"type":"rule.retired"}', 'unknown to this version'],
+    ['another type', '{"type":"rule.renamed"}', 'unknown to this version'],
     ['a missing key', '{"type":"rule.published","rule_id":"r"}', 'version is no text'],
     ['a wrong instant', JSON.stringify(record({}, { effective_from: 'soon' })), 'neither null nor a time'],
     [

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject, PlayerEvent } from '../../core/model/event.ts'
+import { loadRules } from '../../rules/load.ts'
 import { formatProblem } from '../../rules/problem.ts'
 import { numberOf, truthOf } from './expressions.ts'
 import { problemsOf } from './rule-texts.ts'
@@ -30,8 +31,9 @@ const event: PlayerEvent = {
 }
 
 describe('docs/RULES.md', () => {
-  it.each(blocks('yaml'))('a rule of it loads: %#', (text) => {
-    expect(problemsOf(text).map(formatProblem)).toEqual([])
+  it('its rules and segments load together', () => {
+    const loaded = loadRules(blocks('yaml').map((text, i) => ({ file: `example-${i}.yaml`, text })))
+    expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([])
   })
 
   it.each(rows('Numbers'))('%s gives %s', (expression, value) => {
@@ -50,7 +52,7 @@ describe('docs/RULES.md', () => {
   })
 
   it('its error is what such a file gives', () => {
-    const shown = blocks('text')[0] ?? ''
+    const shown = blocks('text').find((text) => text.includes('flor')) ?? ''
     const file = 'rule_id: r\nwhen: { event_name: bet }\n\n\n\n\nscore:\n  formula: "flor(payload.win)"\n'
     expect(problemsOf(file).map(formatProblem)).toEqual([shown.trimEnd().replace('rules/r_points.yaml', 'rule.yaml')])
   })

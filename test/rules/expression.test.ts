@@ -209,7 +209,7 @@ describe('mistakes are located and say what would be right', () => {
     ['floor(1, 2) > 2', 0, 'write floor(x)'],
     ['payload > 2', 0, 'write payload.name'],
     ['event_id.x == "a"', 0, 'write event_id'],
-    ['now.hour > 3', 0, 'write now'],
+    ['now.second > 3', 0, 'its parts are year'],
     ['floor > 3', 0, 'write floor(x)'],
     ['1 < payload.bet < 3', 16, 'between a and c'],
     ['payload.bet == null', 15, 'exists(payload.name)'],

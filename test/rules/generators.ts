@@ -15,7 +15,7 @@ function value(): fc.Arbitrary<unknown> {
     { weight: 6, arbitrary: number() },
     { weight: 2, arbitrary: fc.constantFrom(...TEXTS) },
     { weight: 1, arbitrary: fc.boolean() },
-    { weight: 1, arbitrary: fc.constantFrom(null, [], [1], {}) },
+    { weight: 1, arbitrary: fc.constantFrom(null, [], [1], ['TR', 5, true], {}) },
   )
 }
 
@@ -49,6 +49,7 @@ export const trees = fc.letrec<Trees>((tie) => {
       { maxDepth: 4, depthIdentifier: 'tree' },
       numbers,
       field,
+      fc.constantFrom('year', 'month', 'day', 'weekday', 'hour', 'minute').map((part) => `now.${part}`),
       fc
         .tuple(numeric, fc.constantFrom('+', '-', '*', '/', '%', '^'), numeric)
         .map(([a, o, b]) => `(${a}) ${o} (${b})`),
@@ -72,6 +73,12 @@ export const trees = fc.letrec<Trees>((tie) => {
       fc
         .tuple(fc.oneof(numeric, field), fc.constantFrom('between', 'not between'), field, field)
         .map(([a, o, low, high]) => `(${a}) ${o} ${low} and ${high}`),
+      fc
+        .tuple(field, fc.constantFrom('contains', 'not contains'), fc.oneof(literal, field))
+        .map(([a, o, b]) => `${a} ${o} ${b}`),
+      fc
+        .tuple(field, fc.constantFrom('starts_with', 'not starts_with'), fc.constantFrom('"T"', '""', 'payload.a'))
+        .map(([a, o, b]) => `${a} ${o} ${b}`),
       fc.tuple(field, fc.constantFrom('"A" and "Z"', '0.1 and 3')).map(([a, range]) => `${a} between ${range}`),
       field.map((name) => `exists(${name})`),
       field,
@@ -137,7 +144,12 @@ export const noise: fc.Arbitrary<string> = fc.oneof(
         'not',
         'in',
         'between',
+        'contains',
+        'starts_with',
+        'segment',
+        'user',
         'now',
+        'now.hour',
         'true',
         'null',
         'exists',

@@ -48,10 +48,19 @@ export function interpret(node: Expression, event: PlayerEvent): unknown {
       const inside = results.length === 0 ? undefined : results.includes(true)
       return node.negated ? not(inside) : inside
     }
+    case 'match': {
+      const holds = match(node.operator, value(node.left), value(node.right))
+      return node.negated ? not(holds) : holds
+    }
+    case 'now-part':
+      return timePart(node.part, new Date(event.ts))
     case 'call':
       return call(node.name, node.args, { value, number, truth })
     case 'now':
     case 'null':
+    case 'segment':
+    case 'window':
+    case 'duration':
       throw new Error(`no ${node.kind} here`)
     default:
       return unreachable(node)
@@ -122,6 +131,24 @@ function compare(operator: string, a: unknown, b: unknown): boolean | undefined 
     '>=': order >= 0,
   }
   return answers[operator]
+}
+
+function match(operator: string, whole: unknown, part: unknown): boolean | undefined {
+  if (!['string', 'number', 'boolean'].includes(typeof part)) return undefined
+  if (Array.isArray(whole)) {
+    if (operator === 'starts_with') return undefined
+    return whole.map((element: unknown) => compare('==', element, part)).includes(true)
+  }
+  if (typeof whole !== 'string' || typeof part !== 'string') return undefined
+  const at = whole.indexOf(part)
+  return operator === 'starts_with' ? at === 0 : at >= 0
+}
+
+/** In UTC. */
+function timePart(part: string, time: Date): number {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0] = time.toISOString().split(/\D/).map(Number)
+  const weekday = time.getUTCDay() || 7
+  return { year, month, day, weekday, hour, minute }[part] ?? Number.NaN
 }
 
 function textOrder(a: string, b: string): number {

@@ -14,7 +14,7 @@ const SHARED = process.env['ONCEWARD_SHARED'] ?? join(ROOT, '../shared')
 
 function filesIn(dir: string): { file: string; text: string }[] {
   return readdirSync(dir)
-    .filter((file) => file.endsWith('.yaml'))
+    .filter((file) => file.endsWith('.yaml') && !file.endsWith('.test.yaml'))
     .map((file) => ({ file, text: readFileSync(join(dir, file), 'utf8') }))
 }
 

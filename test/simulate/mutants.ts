@@ -48,6 +48,19 @@ export const MUTANTS: readonly Mutant[] = [
     '  for (const { key, value } of changes) {\n    if (key[0] === 104) continue\n',
   ),
   mutant(
+    'windows do not reach the changelog',
+    'pipeline/outputs.ts',
+    '  for (const { key, value } of changes) {\n',
+    '  for (const { key, value } of changes) {\n    if (key[0] === 119) continue\n',
+  ),
+  mutant(
+    'events that windows count do not wait for their turn',
+    'rules/rule-set.ts',
+    ' || windows.counts(eventName)',
+    '',
+  ),
+  mutant('windows count in both lanes', 'operators/windows.ts', "  if (lane !== 'strict') return false\n", ''),
+  mutant(
     'reward ids are random',
     'core/ids.ts',
     'return `rt_${digest([userId, ruleId, period, threshold])}`',
@@ -142,7 +155,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'events are judged by the newest version, whatever their time',
     'rules/rule-set.ts',
-    'timeline.findLast((version) => startOf(version) <= instant)',
-    'timeline.at(instant === undefined ? 0 : -1)',
+    'timeline.rulesAt(this.#name, instant)',
+    'timeline.rulesAt(this.#name, Math.max(instant, Infinity))',
   ),
 ]

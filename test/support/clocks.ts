@@ -12,6 +12,15 @@ export function fastClock(factor = 100): Clock {
   }
 }
 
+/** `clock`, where it is another time of day: it stands at `now`. */
+export function clockAt(now: string, clock: Clock): Clock {
+  return {
+    now: () => Date.parse(now),
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  }
+}
+
 /** A clock that stands still until it is moved. */
 export class ManualClock implements Clock {
   #now: number

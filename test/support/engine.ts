@@ -7,6 +7,7 @@ import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
 import { BATCH_LIMITS, type BatchLimits, type BatchResult, runBatch } from '../../pipeline/batch.ts'
 import { createTopology, type Topology } from '../../pipeline/topology.ts'
 import type { CompiledRule, RuleSet } from '../../rules/compiled.ts'
+import { NO_WINDOWS } from '../../rules/window-index.ts'
 import { memoryKv } from '../../state/memory-kv.ts'
 import { PartitionStore } from '../../state/partition-store.ts'
 import { STORE_FORMAT } from '../../state/stamp.ts'
@@ -34,7 +35,9 @@ export function testRule(rule: Partial<CompiledRule> & { readonly ruleId: string
 export function testRules(rules: readonly CompiledRule[]): RuleSet {
   return {
     at: (eventName) => rules.filter((rule) => rule.eventNames.includes(eventName)),
+    candidates: ({ eventName }) => rules.filter((rule) => rule.eventNames.includes(eventName)),
     hasStrict: (eventName) => rules.some((rule) => rule.ordering === 'strict' && rule.eventNames.includes(eventName)),
+    windows: NO_WINDOWS,
     versions: rules.map((rule) => ({ rule, effectiveFrom: undefined })),
   }
 }
