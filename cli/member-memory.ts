@@ -38,17 +38,20 @@ export async function openMemberMemory(options: MemberMemoryOptions): Promise<St
   const { logger } = options
   const kv = await openLocked(options)
   const found = (await kv.get(KEY).catch(() => undefined))?.toString()
+  // One after the other: of two writes at once the store may do the later one first.
+  let written: Promise<void> = Promise.resolve()
   return {
     former: found !== undefined && MEMBER_ID.test(found) ? found : undefined,
     remember(memberId) {
-      kv.write([{ type: 'put', key: KEY, value: Buffer.from(memberId) }]).catch((error: unknown) => {
+      const write = (): Promise<void> => kv.write([{ type: 'put', key: KEY, value: Buffer.from(memberId) }])
+      written = written.then(write).catch((error: unknown) => {
         logger.warn(
           { error: messageOf(error) },
           'cannot remember the place in the group; after a kill it is free only when the session has ended',
         )
       })
     },
-    close: () => kv.close(),
+    close: () => written.then(() => kv.close()),
   }
 }
 
