@@ -1,7 +1,7 @@
 import { periodOf } from '../rules/calendar.ts'
 import type { Reset } from '../rules/compiled.ts'
 
-/** What was counted in calendar periods: [period, count, …], newest last. Kept short by `forgetBefore`. */
+/** What was counted in calendar periods: [period, count, …], newest last. Kept short by `withoutBefore`. */
 export type PeriodCounts = (string | number)[]
 
 export function countIn(counts: Readonly<PeriodCounts>, period: string): number {

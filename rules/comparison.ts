@@ -18,6 +18,16 @@ export const OPPOSITE: Readonly<Record<ComparisonOperator, ComparisonOperator>> 
   '<=': '>',
 }
 
+/** The same comparison with its sides changed over. */
+export const MIRRORED: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
+  '==': '==',
+  '!=': '!=',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+}
+
 /** NaN stands for a missing number. */
 export const compareNumbers: Comparators<number> = {
   '==': numbersEqual,

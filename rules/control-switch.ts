@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { unreachable } from '../core/assert.ts'
 import { messageOf } from '../core/errors.ts'
 import type { RuleSwitch } from './compiled.ts'
-import type { RuleProblem } from './problem.ts'
+import { ignoredRecord, type RuleProblem } from './problem.ts'
 
 /**
  * What is said of published rules on the control topic beside their versions: that one is paused, goes on, is retired, or
@@ -86,7 +86,7 @@ export function foldSwitches(
   for (const { value, place } of entries) {
     const decoded = decodeSwitchRecord(value.toString())
     if (!decoded.ok) {
-      problems.push(ignored(place, decoded.message))
+      problems.push(ignoredRecord(place, decoded.message))
       continue
     }
     const { record } = decoded
@@ -94,7 +94,7 @@ export function foldSwitches(
     if (knows(record.rule_id, version)) records.push(record)
     else
       problems.push(
-        ignored(place, `it is about rule ${[record.rule_id, version].join(' ').trim()}, which is not published`),
+        ignoredRecord(place, `it is about rule ${[record.rule_id, version].join(' ').trim()}, which is not published`),
       )
   }
   return { records, switches: records.map(switchOf), problems }
@@ -113,16 +113,5 @@ function switchOf(record: SwitchRecord): RuleSwitch {
       return { ...common, kind: 'retired' }
     default:
       return unreachable(record)
-  }
-}
-
-function ignored(place: string, message: string): RuleProblem {
-  return {
-    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
-    file: place,
-    line: 0,
-    column: 0,
-    message: `this record is ignored: ${message}`,
-    snippet: '',
   }
 }

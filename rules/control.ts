@@ -4,7 +4,7 @@ import type { RuleSet, RuleVersion } from './compiled.ts'
 import { EFFECTIVE_LEAD_MS, rfc3339, tooSoon } from './control-instant.ts'
 import { foldSwitches, isSwitchValue, type SwitchRecord } from './control-switch.ts'
 import { versionKey } from './load.ts'
-import type { RuleProblem } from './problem.ts'
+import { ignoredRecord, type RuleProblem } from './problem.ts'
 import { problemAtMeta, readRule, type RuleSource } from './rule-file.ts'
 import { ruleSetOf, timelinesOf } from './rule-set.ts'
 import type { RuleTimeline } from './rule-timeline.ts'
@@ -130,7 +130,7 @@ export function foldControl(entries: readonly ControlEntry[]): ControlState {
     const key = versionKey(record.rule_id, record.version)
     const first = published.get(key)
     if (first === undefined) published.set(key, entry.rule)
-    else if (first.source.contentHash !== source.contentHash) problems.push(ignored(entry.rule, place))
+    else if (first.source.contentHash !== source.contentHash) problems.push(republished(entry.rule, place))
   }
   const versions = [...published.values()].map(({ record, source }): RuleVersion => {
     if (record.effective_from === null) return { rule: source.rule, effectiveFrom: undefined }
@@ -160,7 +160,7 @@ type EntryReading =
 
 function readEntry(value: string, place: string, segments: Segments): EntryReading {
   const decoded = decodeControlRecord(value)
-  if (!decoded.ok) return { ok: false, problems: [atPlace(place, `this record is ignored: ${decoded.message}`)] }
+  if (!decoded.ok) return { ok: false, problems: [ignoredRecord(place, decoded.message)] }
   const { record } = decoded
   const reading = readRule({ file: record.file, text: record.content }, { segments })
   if (!reading.ok)
@@ -170,23 +170,18 @@ function readEntry(value: string, place: string, segments: Segments): EntryReadi
     }
   const { ruleId, version } = reading.rule.rule
   if (ruleId !== record.rule_id || version !== record.version) {
-    const message = `this record is ignored: it is named ${record.rule_id} ${record.version} but holds ${ruleId} ${version}`
-    return { ok: false, problems: [atPlace(place, message)] }
+    const why = `it is named ${record.rule_id} ${record.version} but holds ${ruleId} ${version}`
+    return { ok: false, problems: [ignoredRecord(place, why)] }
   }
   return { ok: true, rule: { record, source: reading.rule } }
 }
 
-function ignored({ record }: PublishedRule, place: string): RuleProblem {
-  const message = `this record is ignored: rule ${record.rule_id} version ${record.version} was published before with other content`
+function republished({ record }: PublishedRule, place: string): RuleProblem {
   return {
-    ...atPlace(place, message),
+    ...ignoredRecord(place, `rule ${record.rule_id} version ${record.version} was published before with other content`),
     code: 'ONCEWARD_E_RULE_VERSION_CHANGED',
     hint: 'publish the change under a new meta.version',
   }
-}
-
-function atPlace(place: string, message: string): RuleProblem {
-  return { code: 'ONCEWARD_E_RULE_WRONG_VALUE', file: place, line: 0, column: 0, message, snippet: '' }
 }
 
 /** Versions of all rules together: every worker has all of them in memory, and none is ever taken back. */

@@ -1,4 +1,4 @@
-import { OPPOSITE } from './comparison.ts'
+import { MIRRORED, OPPOSITE } from './comparison.ts'
 import { childrenOf, type ComparisonOperator, type Expression } from './syntax-tree.ts'
 
 /** What is known of fields where an expression is worked out. */
@@ -68,15 +68,6 @@ function factsOf(condition: Expression, truth: boolean): Facts {
       : NOTHING
   }
   return NOTHING
-}
-
-const MIRRORED: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
-  '==': '==',
-  '!=': '!=',
-  '<': '>',
-  '<=': '>=',
-  '>': '<',
-  '>=': '<=',
 }
 
 function compared(side: Expression, operator: ComparisonOperator, other: Expression): Facts {

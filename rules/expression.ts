@@ -1,6 +1,6 @@
 import { unreachable } from '../core/assert.ts'
 import type { Json, PlayerEvent } from '../core/model/event.ts'
-import { compareNumbers, compareTexts, compareValues, OPPOSITE } from './comparison.ts'
+import { compareNumbers, compareTexts, compareValues, MIRRORED, OPPOSITE } from './comparison.ts'
 import { type DateRange, readDate } from './dates.ts'
 import { fieldReader, type FieldReader } from './event-fields.ts'
 import { arithmetic, NUMERIC_FUNCTIONS } from './functions.ts'
@@ -105,15 +105,6 @@ function comparison(node: CompareNode, wanted: boolean, context: CompileContext)
   if (node.left.kind === 'now') return timeCondition(operator, dateOf(node.right, context))
   if (node.right.kind === 'now') return timeCondition(MIRRORED[operator], dateOf(node.left, context))
   return relation(operator, [node.left, node.right], context)
-}
-
-const MIRRORED: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
-  '==': '==',
-  '!=': '!=',
-  '<': '>',
-  '<=': '>=',
-  '>': '<',
-  '>=': '<=',
 }
 
 function dateOf(node: Expression, context: CompileContext): DateRange {

@@ -37,6 +37,18 @@ export function formatProblem(problem: RuleProblem): string {
   return lines.join('\n')
 }
 
+/** A record of the control topic that cannot be used; `place` is where it stands. */
+export function ignoredRecord(place: string, why: string): RuleProblem {
+  return {
+    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
+    file: place,
+    line: 0,
+    column: 0,
+    message: `this record is ignored: ${why}`,
+    snippet: '',
+  }
+}
+
 const SNIPPET_WIDTH_MAX = 160
 
 /** The line and a caret under `column`; a long line is cut around the column. */

@@ -1,5 +1,5 @@
 import { messageOf } from '../core/errors.ts'
-import type { RuleProblem } from './problem.ts'
+import { ignoredRecord, type RuleProblem } from './problem.ts'
 import type { Membership, Segments } from './segment.ts'
 import { readSegment, type SegmentSource } from './segment-file.ts'
 
@@ -85,7 +85,7 @@ export function foldSegments(entries: readonly SegmentEntry[]): SegmentState {
   const problems: RuleProblem[] = []
   for (const entry of entries) {
     const record = decode(entry)
-    if (typeof record === 'string') problems.push(ignored(entry.place, record))
+    if (typeof record === 'string') problems.push(ignoredRecord(entry.place, record))
     else if (record.type === 'segment.part') parts.set(segmentKey(record), entry.value)
     else records.push({ record, entry })
   }
@@ -93,7 +93,7 @@ export function foldSegments(entries: readonly SegmentEntry[]): SegmentState {
   for (const { record, entry } of records) {
     const reading = assemble(record, entry, parts)
     if (typeof reading === 'string') {
-      problems.push(ignored(entry.place, reading))
+      problems.push(ignoredRecord(entry.place, reading))
       continue
     }
     const states = published.get(record.segment_id)
@@ -185,17 +185,6 @@ function membershipOf(states: readonly PublishedSegment[]): Membership {
       if (state !== undefined && start(state) <= event.ts) return state.source.membership(event)
     }
     return undefined
-  }
-}
-
-function ignored(place: string, message: string): RuleProblem {
-  return {
-    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
-    file: place,
-    line: 0,
-    column: 0,
-    message: `this record is ignored: ${message}`,
-    snippet: '',
   }
 }
 
