@@ -187,6 +187,8 @@ export class PartitionTask {
     if (batch === undefined) return { records: [], nextOffset: this.#position }
     const { records, fetchOffset, nextOffset } = batch
     assert(fetchOffset <= this.#position, `no gap: fetched at ${fetchOffset}, expected ${this.#position}`)
+    // The last call for a batch finds it done: that is asked after each, and need not look at its records again.
+    if (nextOffset <= this.#position) return { records: [], nextOffset: this.#position }
     const max = (this.#options.limits ?? BATCH_LIMITS).records
     const left = fetchOffset === this.#position ? records : records.filter(({ offset }) => offset >= this.#position)
     const beyond = left[max]

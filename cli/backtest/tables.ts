@@ -1,4 +1,4 @@
-import { textTable } from '../bench/text-table.ts'
+import { textTable } from '../text-table.ts'
 import { formatCount } from '../progress.ts'
 import type { Change, Comparison, PlayerChange } from './comparison.ts'
 import type { PoolRow, Report, RuleRow } from './report.ts'

@@ -1,7 +1,7 @@
 import { formatCount } from '../progress.ts'
 import type { LatencyFigures, Percentiles } from './latency.ts'
 import { machineShape } from './machine.ts'
-import { textTable } from './text-table.ts'
+import { textTable } from '../text-table.ts'
 
 export interface LatencySetting {
   readonly brokers: readonly string[]

@@ -1,7 +1,7 @@
 import { formatCount } from '../progress.ts'
 import { machineShape } from './machine.ts'
 import type { RecoveryFigures } from './recovery.ts'
-import { textTable } from './text-table.ts'
+import { textTable } from '../text-table.ts'
 
 /** What a restart and a take-over may take, seconds. */
 const BOUND_SECONDS = 3

@@ -5,7 +5,7 @@ import type { Context } from '../command.ts'
 import { formatCount } from '../progress.ts'
 import { machineShape } from './machine.ts'
 import { RulesBench, type RulesFigures } from './rules.ts'
-import { textTable } from './text-table.ts'
+import { textTable } from '../text-table.ts'
 
 interface RulesSettings {
   readonly rules: number

@@ -1,6 +1,6 @@
 import { formatCount } from '../progress.ts'
 import { machineShape } from './machine.ts'
-import { textTable } from './text-table.ts'
+import { textTable } from '../text-table.ts'
 import type { ThroughputFigures, WorkerFigures } from './throughput.ts'
 
 export interface ThroughputSetting {

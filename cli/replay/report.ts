@@ -2,6 +2,7 @@ import type { Reward, RewardTask } from '../../core/model/reward.ts'
 import { formatMoney } from '../../core/money.ts'
 import type { Difference, RewardDifference, RuleSummary, Summary } from '../../pipeline/replay/differences.ts'
 import { formatCount } from '../progress.ts'
+import { textTable } from '../text-table.ts'
 
 /** Differences shown one by one; the rest is counted, and written by --out and --json. */
 export const SHOWN_MAX = 20
@@ -56,7 +57,7 @@ export function summaryTable(summary: Summary): string {
   const rows = rules.map((rule) => [rule.rule_id, ...COLUMNS.map(([, value]) => formatCount(value(rule)))])
   const totals = COLUMNS.map(([, value]) => formatCount(rules.reduce((sum, rule) => sum + value(rule), 0)))
   const head = ['rule', ...COLUMNS.map(([title]) => title)]
-  return tableText([head, ...rows, ...(rules.length === 1 ? [] : [['all', ...totals]])])
+  return textTable([head, ...rows, ...(rules.length === 1 ? [] : [['all', ...totals]])])
 }
 
 export function summaryJson(summary: Summary): object {
@@ -87,7 +88,7 @@ export class IssueList {
       rewardText(reward),
       reward.amount === undefined ? '' : inAll(reward.amount, count),
     ])
-    return tableText([['rule, threshold', 'tasks', 'each', 'amount in all'], ...rows])
+    return textTable([['rule, threshold', 'tasks', 'each', 'amount in all'], ...rows])
   }
 }
 
@@ -95,17 +96,4 @@ export class IssueList {
 function inAll(amount: number, count: number): string {
   if (Number.isInteger(amount)) return formatCount(amount * count)
   return formatMoney(BigInt(Math.round(amount * 100)) * BigInt(count))
-}
-
-/** The first column to the left, the others to the right. */
-function tableText(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join('  '),
-    )
-    .map((line) => `${line.trimEnd()}\n`)
-    .join('')
 }

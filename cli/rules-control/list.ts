@@ -3,6 +3,7 @@ import { readControl } from '../../pipeline/publish-rules.ts'
 import { rfc3339 } from '../../rules/control-instant.ts'
 import type { Context } from '../command.ts'
 import { instantOf } from '../settings/rules-control.ts'
+import { textTable } from '../text-table.ts'
 import { changeText } from './change.ts'
 import { type RuleView, viewOf } from './overview.ts'
 import { controlOf, type ControlSettings } from './publisher.ts'
@@ -42,18 +43,5 @@ export function listText(rules: readonly RuleView[]): string {
     const who = record.published_by === undefined ? '' : `, says ${record.published_by}`
     return `${changeText(record)}${who}${record.reason === undefined ? '' : `: ${record.reason}`}\n`
   })
-  return [table([HEADS, ...rows]), ...(said.length === 0 ? [] : ['\n', ...said])].join('')
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = HEADS.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
+  return [textTable([HEADS, ...rows], 'texts'), ...(said.length === 0 ? [] : ['\n', ...said])].join('')
 }
