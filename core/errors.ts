@@ -68,6 +68,17 @@ export const ERROR_KINDS = {
   ONCEWARD_E_TASK_MALFORMED: { blame: 'external', retry: false },
   ONCEWARD_E_WALLET_UNAVAILABLE: { blame: 'external', retry: true },
   ONCEWARD_E_WALLET_REFUSED: { blame: 'external', retry: false },
+  // policy, back office, reconciliation
+  ONCEWARD_E_POLICY_INVALID: { blame: 'user', retry: false },
+  ONCEWARD_E_POLICY_VERSION_CHANGED: { blame: 'user', retry: false },
+  ONCEWARD_E_PARTNERS_INVALID: { blame: 'user', retry: false },
+  ONCEWARD_E_ADDRESS_FORBIDDEN: { blame: 'user', retry: false },
+  ONCEWARD_E_REWARD_UNKNOWN: { blame: 'user', retry: false },
+  /** The reward is not in a state in which this can be done, or a gate or the budget is against it. */
+  ONCEWARD_E_REWARD_REFUSED: { blame: 'user', retry: false },
+  /** Somebody else has decided already. */
+  ONCEWARD_E_HOLD_DECIDED: { blame: 'user', retry: false },
+  ONCEWARD_E_STATEMENT_INVALID: { blame: 'user', retry: false },
   // replay
   ONCEWARD_E_REPLAY_REFUSED: { blame: 'user', retry: false },
   ONCEWARD_E_REPLAY_GAP: { blame: 'user', retry: false },

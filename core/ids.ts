@@ -13,6 +13,16 @@ export function rewardTaskId(userId: string, ruleId: string, period: string, thr
   return `rt_${digest([userId, ruleId, period, threshold])}`
 }
 
+/** The `X-Request-Id` of every call about a task (SPEC S4): the same on every try, on every sink. */
+export function requestIdOf(taskId: string): string {
+  return `rid_${digest(['request', taskId])}`
+}
+
+/** The id of a task that a person issues; the same reference for the same player is the same task. */
+export function manualTaskId(userId: string, reference: string): string {
+  return `rt_${digest(['manual', userId, reference])}`
+}
+
 function digest(parts: readonly (string | number)[]): string {
   return hash('sha256', JSON.stringify(parts), 'hex').slice(0, 32)
 }

@@ -1,5 +1,6 @@
 import type { PlayerEvent } from '../core/model/event.ts'
 import type { Equality } from './equality.ts'
+import type { PolicyTimeline } from '../core/model/policy.ts'
 import type { Guardrails, Reward } from '../core/model/reward.ts'
 import type { AmountFormula } from './reward-amount.ts'
 import type { WindowIndex } from './window-index.ts'
@@ -42,7 +43,21 @@ export interface CompiledRule {
   mayMatch?(event: PlayerEvent): boolean
   readonly caps: Caps
   readonly trigger?: Trigger
+  /** As its tasks carry them; `budget_pool` is the pool of players whose country `poolByGeo` does not name. */
   readonly guardrails: Guardrails
+  /** The pool by the player's country (`user.geo`), where it depends on it; absent: it does not. */
+  readonly poolByGeo?: ReadonlyMap<string, string>
+  /** Crossings that come this fast are reviewed; absent: none is. */
+  readonly sharpRise?: SharpRise
+}
+
+/**
+ * A sharp rise (SPEC S7): at least `share` (0 to 1] of the threshold that is crossed was scored within the calendar minute,
+ * hour or day of the crossing event.
+ */
+export interface SharpRise {
+  readonly share: number
+  readonly within: 'minute' | 'hour' | 'day'
 }
 
 /** The arms of an experiment: each is the rule as its players have it. */
@@ -121,6 +136,8 @@ export interface RuleSet {
   hasStrict(eventName: string): boolean
   /** What is to be remembered of users' recent events. */
   readonly windows: WindowIndex
+  /** What money there is and whom it may go to, through event time. */
+  readonly policy: PolicyTimeline
   /** Every version known, in the order of publication. */
   readonly versions: readonly RuleVersion[]
 }

@@ -1,3 +1,4 @@
+import { NO_POLICIES, type PolicyTimeline } from '../core/model/policy.ts'
 import type { CompiledRule, RuleSet, RuleSwitch, RuleVersion } from './compiled.ts'
 import { RuleIndex } from './rule-index.ts'
 import { RuleTimeline } from './rule-timeline.ts'
@@ -9,7 +10,11 @@ const NO_RULES: readonly CompiledRule[] = Object.freeze([])
  * The rules in effect, by event name and event time. `versions` and `switches` come in the order of publication; of two
  * that take effect at the same instant the later published one counts.
  */
-export function ruleSetOf(versions: readonly RuleVersion[], switches: readonly RuleSwitch[] = []): RuleSet {
+export function ruleSetOf(
+  versions: readonly RuleVersion[],
+  switches: readonly RuleSwitch[] = [],
+  policy: PolicyTimeline = NO_POLICIES,
+): RuleSet {
   const timelines = timelinesOf(versions, switches)
   const names = new Set(versions.flatMap(({ rule }) => rule.eventNames))
   const index = new Map([...names].map((name) => [name, new EventIndex(name, [...timelines.values()])] as const))
@@ -19,6 +24,7 @@ export function ruleSetOf(versions: readonly RuleVersion[], switches: readonly R
     candidates: (event) => index.get(event.eventName)?.at(event.ts).candidates(event) ?? NO_RULES,
     hasStrict: (eventName) => index.get(eventName)?.strict === true || windows.counts(eventName),
     windows,
+    policy,
     versions,
   }
 }

@@ -1,5 +1,8 @@
-/** Why something was set aside (SPEC S5). `payout` is a reward the wallet refused or that ran out of retries. */
-export type DlqReason = 'schema' | 'future' | 'late' | 'payout'
+/**
+ * Why something was set aside (SPEC S5). `payout` is a reward the wallet refused or that ran out of retries,
+ * `budget_closed` one that its pool does not cover.
+ */
+export type DlqReason = 'schema' | 'future' | 'late' | 'payout' | 'budget_closed'
 
 /** The value of a record on `dlq`. Nothing is lost: `raw` is the whole of what came. */
 export interface DlqRecord {

@@ -14,7 +14,8 @@ export interface CreditRequest {
 /** What a call showed. Only `paid` and `refused` are knowledge; `unavailable` may or may not have paid. */
 export type CreditOutcome =
   | { readonly kind: 'paid'; readonly payoutId: string; readonly status: string }
-  | { readonly kind: 'unavailable'; readonly detail: string }
+  /** `retryAfterMs`: how long the partner asked to be left alone, where it did. */
+  | { readonly kind: 'unavailable'; readonly detail: string; readonly retryAfterMs?: number }
   | { readonly kind: 'refused'; readonly detail: string }
 
 export interface Wallet {
