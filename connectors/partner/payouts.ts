@@ -1,8 +1,9 @@
-/** The memory of what was paid: about 250 bytes for each payout, so a million takes some 250 MB (test/wallet/memory measured). */
+/** The memory of what was paid, and the count of what happened. */
 import { hash } from 'node:crypto'
 import { formatMoney } from '../../core/money.ts'
 import type { FaultKind } from './faults.ts'
 import type { Order } from './order.ts'
+import { openPayoutTable } from './payout-table.ts'
 
 export interface PartnerStats {
   /** Orders that came, good or bad. */
@@ -53,13 +54,13 @@ export interface Payouts {
 
 /** `before`: what was paid before this process began. `keep` is told of each payout, before anybody else is. */
 export function openPayouts(before: Iterable<Payout> = [], keep?: (payout: Payout) => void): Payouts {
-  const paid = new Map<string, Payout>()
+  const paid = openPayoutTable()
   const amounts = new Map<string, bigint>()
   const counts = { calls: 0, bad_signatures: 0, malformed: 0, failed: 0, timed_out: 0, down: 0 }
   const repeats = { repeats: 0, differing_repeats: 0 }
   const faults: Partial<Record<FaultKind, number>> = {}
   const book = (payout: Payout): void => {
-    paid.set(payout.requestId, payout)
+    paid.add(payout)
     const name = payout.currency === undefined ? payout.type : `${payout.type} ${payout.currency}`
     amounts.set(name, (amounts.get(name) ?? 0n) + payout.amount)
   }
@@ -68,19 +69,19 @@ export function openPayouts(before: Iterable<Payout> = [], keep?: (payout: Payou
     count: (what) => void counts[what]++,
     countFault: (kind) => void (faults[kind] = (faults[kind] ?? 0) + 1),
     pay(payout) {
-      const known = paid.get(payout.requestId)
+      const known = paid.digestOf(payout.requestId)
       if (known === undefined) {
         keep?.(payout)
         book(payout)
         return 'paid'
       }
       repeats.repeats++
-      if (known.digest === payout.digest) return 'repeat'
+      if (known === payout.digest) return 'repeat'
       repeats.differing_repeats++
       return 'conflict'
     },
-    ids: () => [...paid.keys()],
-    all: () => paid.values(),
+    ids: () => [...paid.ids()],
+    all: () => paid.all(),
     stats: () => ({
       ...counts,
       ...repeats,

@@ -91,14 +91,15 @@ function withoutZone(address: string): string {
 
 /**
  * A host in the one spelling that WHATWG URLs give it: lower case, an IPv4 address dotted whatever it was written as
- * (`2130706433`, `0x7f.1`), IPv6 compressed and without brackets, no dot at the end. Undefined where it is no host.
+ * (`2130706433`, `0x7f.1`), IPv6 compressed and without brackets, no dot at the end; and IPv4 written as IPv6, as a socket for
+ * both families tells it (`::ffff:10.0.0.1`), as IPv4. Undefined where it is no host.
  */
 export function canonicalHost(host: string): string | undefined {
   const text = isIPv6(host) ? `[${host}]` : host
   if (/[/?#@\\\s]/.test(text) || !URL.canParse(`http://${text}/`)) return undefined
   const { hostname, port } = new URL(`http://${text}/`)
   if (port !== '' || hostname === '') return undefined
-  return hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, '')
+  return unmapped(hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, ''))
 }
 
 export interface AddressGuard {
@@ -121,7 +122,7 @@ export function addressGuard(allowHosts: readonly string[]): AddressGuard {
   return {
     hostAllowed: named,
     problem(host, address) {
-      if (named(host) || named(address) || named(unmapped(address))) return undefined
+      if (named(host) || named(address)) return undefined
       const kind = forbiddenKind(address)
       if (kind === undefined) return undefined
       const what = isIP(host) === 0 ? `${host} is at ${address}, which is` : `${address} is`
@@ -139,8 +140,6 @@ function requiredHost(text: string): string {
   )
 }
 
-/** A socket that listens for both families tells an IPv4 address as `::ffff:10.0.0.1`. */
-function unmapped(address: string): string {
-  const plain = withoutZone(address)
-  return isIPv6(plain) && MAPPED.check(plain, 'ipv6') ? lastFourBytes(plain) : plain
+function unmapped(host: string): string {
+  return isIPv6(host) && MAPPED.check(host, 'ipv6') ? lastFourBytes(host) : host
 }

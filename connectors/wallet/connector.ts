@@ -3,6 +3,7 @@
  * the connection goes to an address of that very answer, so it does not matter what the name server says a moment later
  * (rebinding). What is connected at last is looked at again, before a byte is sent and before TLS begins.
  */
+import { X509Certificate } from 'node:crypto'
 import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { connect as dialTcp, isIP, type LookupFunction, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
@@ -116,6 +117,9 @@ function secureContextOf(tls: PartnerSpec['tls'] = {}): SecureContext {
     )
   }
   try {
+    // A context is content with a CA that it cannot read, and then trusts nobody.
+    const readable = tls.ca === undefined || new X509Certificate(tls.ca).ca
+    if (!readable) throw new Error('ca is a certificate, but not one that may sign others')
     return createSecureContext({ ...tls, minVersion: 'TLSv1.2' })
   } catch (error) {
     // OpenSSL's words name what is wrong, and never show the key.

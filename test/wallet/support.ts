@@ -1,5 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, type RequestListener } from 'node:http'
+import type { Server, Socket } from 'node:net'
 import { requestIdOf } from '../../core/ids.ts'
 import type { PartnerSpec } from '../../core/model/partner.ts'
 import type { CreditRequest } from '../../core/ports/wallet.ts'
@@ -38,7 +38,7 @@ export const PAID = '{"payout_id":"po_1","status":"succeeded"}'
 export interface Listening {
   readonly port: number
   readonly url: string
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 export function listenHttp(handler: RequestListener): Promise<Listening> {
@@ -67,7 +67,7 @@ export async function listening(server: Pick<Server, 'listen' | 'address' | 'clo
 }
 
 /** What tests of this folder open, closed after each of them. */
-export function cleaning(): { keep(cleanup: () => Promise<void>): void; clean(): Promise<void> } {
+export function cleaning(): { keep: (cleanup: () => Promise<void>) => void; clean: () => Promise<void> } {
   const cleanups: (() => Promise<void>)[] = []
   return {
     keep: (cleanup) => void cleanups.push(cleanup),
