@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** Who pays which rewards, and how it is called. Read from the sink's own configuration; secrets come from files or variables. */
 export interface PartnerSpec {
   /** Letters, digits, `_` and `-`; stands in the ledger. */
@@ -21,4 +23,19 @@ export interface PartnerSpec {
   readonly allowHosts: readonly string[]
   /** PEM texts. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
+/**
+ * The same spec, whose secrets and keys say `[hidden]` where it is printed, logged or written as JSON, however deep it stands
+ * in something else, and in copies of it, too. Whoever reads partners from a configuration hands out these.
+ */
+export function hideSecrets(spec: PartnerSpec): PartnerSpec {
+  const { tls, ...rest } = spec
+  const secrets = hidden([...spec.secrets])
+  return { ...rest, secrets, ...(tls === undefined ? {} : { tls: hidden({ ...tls }) }) }
+}
+
+function hidden<Value extends object>(value: Value): Value {
+  const say = { value: () => '[hidden]', enumerable: false }
+  return Object.defineProperties(value, { toJSON: say, [inspect.custom]: say })
 }
