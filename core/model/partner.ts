@@ -37,5 +37,5 @@ export function hideSecrets(spec: PartnerSpec): PartnerSpec {
 
 function hidden<Value extends object>(value: Value): Value {
   const say = { value: () => '[hidden]', enumerable: false }
-  return Object.defineProperties(value, { toJSON: say, [inspect.custom]: say })
+  return Object.defineProperties(value, { toJSON: say, toString: say, [inspect.custom]: say })
 }
