@@ -68,7 +68,9 @@ describe('an address is forbidden', () => {
     ),
     ...words('100::1 2001:db8::1 3fff::1 5f00::1 4000::1 ::ffff:127.0.0.1 ::ffff:7f00:1 ::ffff:0:0'),
     ...words('0:0:0:0:0:ffff:a9fe:a9fe ::ffff:10.0.0.1 ::127.0.0.1 ::7f00:1 ::ffff:0:127.0.0.1 ::a9fe:a9fe'),
-    ...words('64:ff9b::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a00:1 64:ff9b:: 64:ff9b::1 64:ff9b::1:0 64:ff9b::a9fe:a9fe'),
+    ...words(
+      '64:ff9b::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a00:1 64:ff9b:: 64:ff9b::1 64:ff9b::1:0 64:ff9b::a9fe:a9fe 64:ff9b::c000:8',
+    ),
     ...words('64:ff9b:1::a00:1 64:ff9b:0:0:0:0:a9fe:a9fe 2002:7f00:1:: 2002:a00:1::1 2002:808:808::1 2001:0:a00:1::'),
     ...words('2001::1 2001:10::1 2001:1ff::1 wallet.example 127.1 0x7f.1 1.2.3.4.5'),
     '',
@@ -83,7 +85,7 @@ test.each([
   ...words(
     '2a00:1450::1 2001:4860:4860::8888 2001:200::1 2003::1 3ffe::1 ::ffff:8.8.8.8 ::ffff:808:808 64:ff9b::8.8.8.8',
   ),
-  ...words('64:ff9b::808:808'),
+  ...words('64:ff9b::808:808 64:ff9b::c000:108'),
 ])('%s is public', (address) => expect(forbiddenKind(address)).toBeUndefined())
 
 describe('a URL that is an address of ours, however it is spelt, is refused before any call', () => {

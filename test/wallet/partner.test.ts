@@ -235,6 +235,7 @@ describe('the statement', () => {
       .split('\n')
       .map((line) => (JSON.parse(line) as { request_id: string }).request_id)
     expect(ids).toEqual(payouts.ids())
+    expect([...payouts.all()]).toEqual(Array.from({ length: 2_345 }, (_, n) => payout(n)))
   })
 })
 

@@ -107,7 +107,7 @@ test('certificates that cannot be used are refused at once, and the key is not s
   for (const tls of [
     { cert: CLIENT.cert, key: STRANGER.key },
     { cert: 'nonsense', key: CLIENT.key },
-    { cert: CLIENT.cert, key: CLIENT.key.replace('MIG', 'XXX') },
+    { cert: CLIENT.cert, key: CLIENT.key.replace('MIG', 'GIM') },
     { ca: '-----BEGIN CERTIFICATE-----\nnonsense' },
   ]) {
     expect(() => wallet(url, tls)).toThrow(expect.objectContaining({ code: 'ONCEWARD_E_PARTNERS_INVALID' }))
