@@ -96,7 +96,7 @@ function withoutZone(address: string): string {
  */
 export function canonicalHost(host: string): string | undefined {
   const text = isIPv6(host) ? `[${host}]` : host
-  if (/[/?#@\\\s]/.test(text) || !URL.canParse(`http://${text}/`)) return undefined
+  if (/[/?#@*\\\s]/.test(text) || !URL.canParse(`http://${text}/`)) return undefined
   const { hostname, port } = new URL(`http://${text}/`)
   if (port !== '' || hostname === '') return undefined
   return unmapped(hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, ''))

@@ -26,7 +26,7 @@ export interface ConnectorOptions {
 }
 
 const systemResolve: Resolve = (host, done) => {
-  systemLookup(host, { all: true, verbatim: false }, (error, addresses) => done(error, addresses ?? []))
+  systemLookup(host, { all: true }, (error, addresses) => done(error, addresses ?? []))
 }
 
 export interface Connector {

@@ -16,7 +16,10 @@ export interface CreditRequest {
   readonly guardrails: Guardrails
 }
 
-/** What a call showed. Only `paid` and `refused` are knowledge; `unavailable` may or may not have paid. */
+/**
+ * What a call showed. Only `paid` and `refused` are knowledge; `unavailable` may or may not have paid. `refused` is knowledge
+ * of this try alone: where an earlier one with the same id was `unavailable`, that one may have paid.
+ */
 export type CreditOutcome =
   | { readonly kind: 'paid'; readonly payoutId: string; readonly status: string }
   /** `retryAfterMs`: how long the partner asked to be left alone, where it did; at most an hour. */
