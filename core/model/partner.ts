@@ -27,12 +27,16 @@ export interface PartnerSpec {
 
 /**
  * The same spec, whose secrets and keys say `[hidden]` where it is printed, logged or written as JSON, however deep it stands
- * in something else, and in copies of it, too. Whoever reads partners from a configuration hands out these.
+ * in something else, and in copies of it, too. Whoever reads partners from a configuration hands out these. `tls.key` is there to
+ * be read by its name, and not listed among the fields, which loggers copy one by one.
  */
 export function hideSecrets(spec: PartnerSpec): PartnerSpec {
   const { tls, ...rest } = spec
   const secrets = hidden([...spec.secrets])
-  return { ...rest, secrets, ...(tls === undefined ? {} : { tls: hidden({ ...tls }) }) }
+  if (tls === undefined) return { ...rest, secrets }
+  const { key, ...listed } = tls
+  if (key !== undefined) Object.defineProperty(listed, 'key', { value: key, enumerable: false })
+  return { ...rest, secrets, tls: hidden(listed) }
 }
 
 function hidden<Value extends object>(value: Value): Value {
