@@ -120,7 +120,8 @@ function secureContextOf(tls: PartnerSpec['tls'] = {}): SecureContext {
     // A context is content with a CA that it cannot read, and then trusts nobody.
     const readable = tls.ca === undefined || new X509Certificate(tls.ca).ca
     if (!readable) throw new Error('ca is a certificate, but not one that may sign others')
-    return createSecureContext({ ...tls, minVersion: 'TLSv1.2' })
+    // By their names, for a key that hides itself is not among the fields.
+    return createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' })
   } catch (error) {
     // OpenSSL's words name what is wrong, and never show the key.
     throw new OncewardError(

@@ -1,6 +1,7 @@
 /** Attack: a secret is read off a log line, an error, or an object that somebody printed. */
 import { inspect } from 'node:util'
 import { afterEach, expect, test } from 'vitest'
+import { createLogger } from '../../connectors/observe/logger.ts'
 import { startPartner } from '../../connectors/partner/partner.ts'
 import { httpWallet } from '../../connectors/wallet/http-wallet.ts'
 import { signingKeys } from '../../connectors/wallet/signature.ts'
@@ -53,12 +54,27 @@ test('a spec that was read says [hidden], in whatever it stands in, and still wo
     expectNoSecret(prints(value))
   }
   expect(JSON.stringify(read)).toContain('"secrets":"[hidden]"')
-  expect(read).toMatchObject({ name: 'acme', secrets: [PLAIN, STANDARD], tls })
+  expect(read).toMatchObject({ name: 'acme', secrets: [PLAIN, STANDARD], tls: { ca: CA, cert: CLIENT.cert } })
   const partner = await startPartner({ secret: PLAIN, clock: systemClock })
   keep(() => partner.stop())
   const client = httpWallet({ spec: spec(partner.url), clock: systemClock })
   keep(() => client.close())
   expect(await client.credit(order())).toMatchObject({ kind: 'paid' })
+})
+
+test('the log shows none of it, in whatever field it is put', async () => {
+  const lines: string[] = []
+  const destination = { write: (line: string) => void lines.push(line) }
+  const logger = createLogger({ level: 'debug', clock: systemClock, destination })
+  const read = spec('https://wallet.example', { tls: { ca: CA, ...CLIENT } })
+  const client = httpWallet({ spec: spec('http://127.0.0.1:9'), clock: systemClock })
+  keep(() => client.close())
+  const outcome = await client.credit(order())
+  logger.warn({ outcome, spec: read, partners: [read], tls: read.tls, of: { tls: { ...read.tls } } }, 'a call failed')
+  logger.child({ partner: read }).error({ err: new Error('failed', { cause: read }), client }, 'again')
+  expect(lines).toHaveLength(2)
+  expectNoSecret(lines.join(''))
+  expect(read.tls?.key).toBe(CLIENT.key)
 })
 
 test('a wallet and its keys show nothing of their secrets', () => {

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import { httpWallet } from '../../connectors/wallet/http-wallet.ts'
 import { systemClock } from '../../core/clock.ts'
-import type { PartnerSpec } from '../../core/model/partner.ts'
+import { hideSecrets, type PartnerSpec } from '../../core/model/partner.ts'
 import type { Wallet } from '../../core/ports/wallet.ts'
 import { CA, CLIENT, SERVER, STRANGER } from './certificates.ts'
 import { cleaning, listening, order, PAID, partnerSpec } from './support.ts'
@@ -69,7 +69,8 @@ describe('where the partner asks for a certificate', () => {
       seen = String((request.socket as TLSSocket).getPeerCertificate().subject.CN)
       response.end(PAID)
     })
-    const client = wallet(`https://127.0.0.1:${port}`, { ca: CA, ...CLIENT })
+    const { tls } = hideSecrets(partnerSpec('', { tls: { ca: CA, ...CLIENT } }))
+    const client = wallet(`https://127.0.0.1:${port}`, tls)
     expect(await client.credit(order())).toMatchObject({ kind: 'paid' })
     expect(seen).toBe('onceward sink')
   })
