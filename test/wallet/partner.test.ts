@@ -70,7 +70,7 @@ describe('a fault', () => {
     ['differ', 'paid', undefined, true],
   ] as const)('%s is %s', async (kind, outcome, detail, pays) => {
     const partner = await start({ faults: { [kind]: 1 }, lateMs: 10_000, retryAfterS: 4 })
-    const client = wallet(partner, { timeoutMs: 150 })
+    const client = wallet(partner, { timeoutMs: 600 })
     const got = await client.credit(order(1))
     expect(got.kind).toBe(outcome)
     if (detail !== undefined) expect(got).toMatchObject({ detail: expect.stringMatching(detail) })
