@@ -1,5 +1,6 @@
 import { META_KEYS, PRIORITY_MAX, TOP_KEYS } from './rule-file.ts'
-import { GUARDRAILS, LIMIT_KEYS, PROGRESS_KEYS, RESETS, TRIGGER_KEYS } from './reward-section.ts'
+import { GUARDRAILS, SHARP_RISE_KEYS, SHARP_RISE_WINDOWS } from './guardrails-section.ts'
+import { LIMIT_KEYS, PROGRESS_KEYS, RESETS, TRIGGER_KEYS } from './reward-section.ts'
 import { ARM_KEYS, EXPERIMENT_KEYS } from './rollout-section.ts'
 import { CAP_KEYS, SCORE_KEYS } from './score-section.ts'
 import { SEGMENT_KEYS } from './segment-file.ts'
@@ -34,6 +35,7 @@ function map<K extends string>(
 }
 
 const ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$'
+const DURATION = '^\\d{1,9}\\s*(s|m|h|d|w)$'
 const FILTERS: Schema = {
   type: 'array',
   maxItems: 100,
@@ -81,7 +83,7 @@ const reward: Schema = {
 const limits = map(
   LIMIT_KEYS,
   {
-    cool_down: text('Least time between two rewards: 30m, 12h, 7d.', { pattern: '^\\d{1,9}\\s*(s|m|h|d|w)$' }),
+    cool_down: text('Least time between two rewards: 30m, 12h, 7d.', { pattern: DURATION }),
     per_day: wholeNumber('Most rewards in one calendar day.', 1),
     per_week: wholeNumber('Most rewards in one calendar week, from Monday.', 1),
     per_month: wholeNumber('Most rewards in one calendar month.', 1),
@@ -113,13 +115,48 @@ const when = map(
   { required: ['event_name'] },
 )
 
+const POOL = text('A pool of the policy.', { pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$' })
+const COUNTRY = '^[A-Z]{2}$'
+
+const sharpRise = map(
+  SHARP_RISE_KEYS,
+  {
+    share: { type: ['number', 'string'], description: 'The part of the threshold: 0.8 or 80%.' },
+    within: { enum: SHARP_RISE_WINDOWS, description: 'The calendar window of the crossing event.' },
+  },
+  {
+    required: ['share', 'within'],
+    description: 'Whoever scores this part of a threshold within one such window is reviewed before being paid.',
+  },
+)
+
 const guardrails = map(
   GUARDRAILS,
   {
     kyc_min_level: { type: 'integer', minimum: 0, maximum: 10 },
-    rg_limits_ok: { type: 'boolean', description: 'The player must be within the responsible-gaming limits.' },
-    budget_pool: text('The pool that pays.'),
+    rg_limits_ok: { type: 'boolean', description: 'Asked of every reward, whatever stands here.' },
+    budget_pool: {
+      anyOf: [
+        POOL,
+        {
+          type: 'object',
+          minProperties: 1,
+          propertyNames: { pattern: `${COUNTRY}|^default$` },
+          additionalProperties: POOL,
+        },
+      ],
+      description: 'The pool that pays, or pools by the player’s country: { TR: nov_tr, default: nov_season }.',
+    },
     budget_soft_cap: money('Where spending from the pool gets cautious.'),
+    geo: {
+      anyOf: [
+        text('A country.', { pattern: COUNTRY }),
+        { type: 'array', minItems: 1, items: text('A country.', { pattern: COUNTRY }) },
+      ],
+      description: 'Countries whose players are paid; all where it is left out.',
+    },
+    frozen_expiry: text('How long a reward may stay frozen before it expires: 12h, 30d.', { pattern: DURATION }),
+    sharp_rise: sharpRise,
   },
   { description: 'Conditions on paying.' },
 )
