@@ -1,3 +1,4 @@
+import { unreachable } from './assert.ts'
 import type { Reward } from './model/reward.ts'
 import type { ExchangeRate, PayoutPolicy, UnitCost } from './model/policy.ts'
 import { type Cents, CENTS_MAX, divideMoney, formatMoney, parseMoney } from './money.ts'
@@ -52,6 +53,8 @@ export function costOf(reward: Costed, policy: PayoutPolicy, ts: number): Costin
       return bounded(divideMoney(basis.hundredths * basis.unit.micros, MICROS))
     case 'nothing':
       return { ok: true, cost: 0n }
+    default:
+      return unreachable(basis)
   }
 }
 

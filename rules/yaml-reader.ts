@@ -190,6 +190,13 @@ export function readList(entry: Entry): readonly Node[] {
   return isSeq(entry.value) ? entry.value.items.filter(isNode) : [entry.value]
 }
 
+/** What stands at `path` below a node; undefined where nothing does. */
+export function nodeAt(node: Node | undefined, path: readonly string[]): Node | undefined {
+  let at: unknown = node
+  for (const name of path) at = isMap(at) ? at.get(name, true) : undefined
+  return isNode(at) ? at : undefined
+}
+
 function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && 'range' in value
 }
