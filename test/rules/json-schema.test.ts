@@ -37,7 +37,7 @@ const KEYWORDS: Readonly<Record<string, Check>> = {
   additionalProperties: (more: false | Schema, value, schema) =>
     !isMap(value) ||
     Object.entries(value).every(
-      ([name, each]) => name in ((schema['properties'] ?? {}) as object) || (more !== false && fits(more, each)),
+      ([name, each]) => Object.hasOwn(schema['properties'] ?? {}, name) || (more !== false && fits(more, each)),
     ),
   propertyNames: (names: Schema, value) => !isMap(value) || Object.keys(value).every((name) => fits(names, name)),
   minProperties: (least: number, value) => !isMap(value) || Object.keys(value).length >= least,
