@@ -42,7 +42,8 @@ export async function runTestFile(file: string, normalize: (raw: Buffer | null) 
     const { rules: names, tests } = readTestFile(basename(file), await readFile(file, 'utf8').catch(unreadable(file)))
     const beside = await readRuleFiles(dirname(file))
     const wanted = beside.filter(
-      (rule) => isSegmentFile(rule) || isPolicyFile(rule) || names.some((name) => rule.file === join(dirname(file), name)),
+      (rule) =>
+        isSegmentFile(rule) || isPolicyFile(rule) || names.some((name) => rule.file === join(dirname(file), name)),
     )
     const missing = names.find((name) => !wanted.some((rule) => rule.file === join(dirname(file), name)))
     if (missing !== undefined) throw new Error(`there is no rule file ${missing} beside it`)
