@@ -91,6 +91,8 @@ function readRoot(source: YamlSource, root: Node): Read | undefined {
     reviewFrom: readMoney(source, top.get('review_from')),
     fourEyesFrom: readMoney(source, top.get('four_eyes_from')),
   }
+  // A key that comes twice, say, cannot be hashed; it is told of already.
+  if (source.problems.length > 0) return undefined
   if (name === undefined || currency === undefined || meta?.version === undefined) return undefined
   const { version, effectiveFrom } = meta
   return { name, policy: { version, ...policy }, effectiveFrom, contentHash: hashOf(source, root, version) }
