@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { compile, entriesAbout, entriesOf } from '../../cli/backtest/rules-to-try.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import { publishPolicies, readControl } from '../../pipeline/publish-rules.ts'
 import { RuleFeed } from '../../pipeline/rule-feed.ts'
@@ -196,6 +197,16 @@ describe('policies of the control topic', () => {
     expect(state.problems.every(({ file }) => file.startsWith('rules.control[0]@0'))).toBe(true)
     expect(state.set.versions).toHaveLength(1)
     expect(state.set.policy.at(NOW).policy.version).toBe('2.0')
+  })
+
+  test('are kept where a backtest tries rules whenever they take effect, and where it looks at some rules only', () => {
+    const rule = { ...sourceOf(ruleText({ effective: '2031-01-01' })), policies: [source()] }
+    const entries = entriesOf([rule], NOW)
+    for (const always of [true, false]) {
+      expect(compile({ entries, always }).set.policy.at(NOW).policy.version).toBe('1.0')
+    }
+    const about = compile({ entries: entriesAbout(entries, ['other']), always: true }).set
+    expect([about.versions.length, about.policy.versions.length]).toEqual([0, 1])
   })
 
   test('a record is read once, however often the topic is folded', () => {
