@@ -11,6 +11,7 @@ import { publishPolicyFiles } from '../../cli/policy/publish.ts'
 import { showPolicy } from '../../cli/policy/show.ts'
 import { policiesToLookAt, publishedPolicies } from '../../cli/policy/sources.ts'
 import { lintFolder } from '../../cli/rules/lint.ts'
+import { diffFolder } from '../../cli/rules-control/diff.ts'
 import { publishFolder } from '../../cli/rules-control/publish.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import { ruleText } from '../rules/rule-texts.ts'
@@ -55,6 +56,7 @@ function contextOf(called: Called, settings: object, now: string) {
       pools: undefined,
       schemas: undefined,
       reward: '{"type":"fs"}',
+      failOnDifference: false,
       kafkaTls: false,
       kafkaCaFile: undefined,
       kafkaCertFile: undefined,
@@ -144,6 +146,20 @@ describe('policy publish', () => {
     file('p.yaml', policyText())
     const { stdout } = await call((context) => publishFolder(lab.log, context), {}, FIRST)
     expect(stdout).toBe('published  policy 1.0, in effect since ever\npublished  r 1.0, in effect since ever\n')
+  })
+
+  test('rules diff shows what the policy beside the rules says that was not published', async () => {
+    file('r.yaml', ruleText())
+    file('p.yaml', policyText())
+    const diff = (): Promise<Called & { code: unknown }> =>
+      call((context) => diffFolder(lab.log, context), { failOnDifference: true })
+    expect((await diff()).stdout).toContain('--- nothing published\n')
+    await call((context) => publishFolder(lab.log, context), {}, FIRST)
+    expect(await diff()).toMatchObject({ stdout: '', code: 0 })
+    file('p2.yaml', policyText({ version: '2.0' }))
+    const { stdout, code } = await diff()
+    expect(stdout).toMatch(/^--- published policy 1\.0\n\+\+\+ .*p2\.yaml\n/)
+    expect(code).toBe(1)
   })
 
   test('a folder with a policy and no rules is no folder of rules', async () => {

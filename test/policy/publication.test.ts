@@ -240,7 +240,7 @@ describe('on the log', () => {
       publish({ pools: 'nov: { budget: 1 }' }, 'ann'),
       publish({ pools: 'nov: { budget: 2 }' }, 'bob'),
     ])
-    expect(plans.map(({ publish: written }) => written.length).sort()).toEqual([0, 1])
+    expect(plans.flatMap(({ publish: written }) => written)).toHaveLength(1)
     expect(plans.flatMap(({ refused }) => refused)).toMatchObject([{ code: 'ONCEWARD_E_POLICY_VERSION_CHANGED' }])
     expect(await lab.read({ topic: lab.topics.control, partition: 0 })).toHaveLength(1)
   })

@@ -173,6 +173,14 @@ describe('lint of guardrails', () => {
     expect(lintRules(files('PE'), {}).findings).toHaveLength(1)
   })
 
+  it('what rewards cost is held against the newest policy, too', () => {
+    const rule = { file: 'r.yaml', text: guarded('{}', REWARD.replace('bonus_cash, value: 2', 'loot')) }
+    const policy = (version: string, more: string) => ({ file: `${version}.yaml`, text: policyText({ version, more }) })
+    const catalogue = 'catalogue: [{ type: loot, unit_cost: 1 }]\n'
+    expect(lintRules([rule, policy('1.0', ''), policy('2.0', catalogue)], {}).findings).toEqual([])
+    expect(lintRules([rule, policy('1.0', catalogue), policy('2.0', '')], {}).findings).toHaveLength(1)
+  })
+
   it.each([
     ['money without a rate', 'type: cash, value: 5, currency: TRY', 'no exchange rate from TRY to EUR'],
     ['what the catalogue does not have', 'type: loot', 'is about this loot: it costs its pool nothing'],
