@@ -34,6 +34,7 @@ async function work(ledger: Ledger, from: number, to: number): Promise<void> {
     }
     const claimed = await timed('claim', claim(ledger, batch))
     if (claimed.length === 0 && next >= to) return
+    settled += claimed.length
     await timed('clear', ledger.clear(claimed))
     await timed('settle', ledger.settle(claimed.map(({ taskId }) => paid(taskId))))
   }
@@ -41,7 +42,11 @@ async function work(ledger: Ledger, from: number, to: number): Promise<void> {
 
 const ledgers = Array.from({ length: count }, () => openPostgresLedger({ url: server.url }))
 await ledgers[0]?.migrate()
+let settled = 0
 let samples = 0
+const progress = setInterval(() => {
+  process.stderr.write(`  ${((performance.now() - from) / 1000).toFixed(0)} s: ${settled}\n`)
+}, 5000)
 let done = false
 const sampler = (async (): Promise<void> => {
   const eyes = openPostgresLedger({ url: server.url })
@@ -59,6 +64,7 @@ const share = Math.ceil(rewards / count)
 await Promise.all(ledgers.map((ledger, n) => work(ledger, n * share, Math.min(rewards, (n + 1) * share))))
 const seconds = (performance.now() - from) / 1000
 done = true
+clearInterval(progress)
 await sampler
 process.stdout.write(
   `${Math.round(rewards / seconds)} rewards/s: ${rewards} in ${seconds.toFixed(1)} s, ${samples} samples\n`,

@@ -86,7 +86,8 @@ UPDATE reward_ledger SET moves = 1;
 
 CREATE FUNCTION reward_ledger_before_insert() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.status <> 'pending' AND NOT reward_move_allowed('pending', NEW.status) THEN
+  -- A payment follows on a reservation or on a call; nothing begins with it.
+  IF NEW.status = 'succeeded' OR NEW.status <> 'pending' AND NOT reward_move_allowed('pending', NEW.status) THEN
     RAISE EXCEPTION 'a reward cannot begin as %', NEW.status USING ERRCODE = 'check_violation';
   END IF;
   NEW.moves := CASE WHEN NEW.status = 'pending' THEN 1 ELSE 2 END;
