@@ -124,7 +124,8 @@ BEGIN
   PERFORM reward_budget_follows(pool_id, pool_period, reserved, 0)
   FROM (
     SELECT pool_id, pool_period, sum(cost) AS reserved FROM fresh
-    WHERE reserves AND pool_id IS NOT NULL GROUP BY pool_id, pool_period ORDER BY pool_id, pool_period
+    WHERE reserves AND pool_id IS NOT NULL GROUP BY pool_id, pool_period
+    ORDER BY pool_id COLLATE "C", pool_period COLLATE "C"
   ) AS sums;
   RETURN NULL;
 END $$;
@@ -171,7 +172,8 @@ BEGIN
     FROM after JOIN before USING (id)
     WHERE after.pool_id IS NOT NULL
       AND (after.reserves <> before.reserves OR after.status = 'succeeded' AND before.status <> 'succeeded')
-    GROUP BY after.pool_id, after.pool_period ORDER BY after.pool_id, after.pool_period
+    GROUP BY after.pool_id, after.pool_period
+    ORDER BY after.pool_id COLLATE "C", after.pool_period COLLATE "C"
   ) AS sums;
   RETURN NULL;
 END $$;
