@@ -59,8 +59,8 @@ export function claimStatement(request: {
 
 /**
  * Asks for protection at the moment of the call, and books the answer. A reward that was sent before stays `sent` without
- * a move. One that is stopped keeps its reservation where it may have been paid: it was sent before, now or in a former
- * life (the history knows), or a call of it was booked as failed.
+ * a move. One that is stopped keeps its reservation where it may have been paid: the history knows of a moment when it was
+ * sent, by this claim or long ago, or a call of it was booked as failed.
  */
 export function clearStatement(claims: readonly ClaimRef[]): SQLQuery {
   return sql`
@@ -79,7 +79,7 @@ export function clearStatement(claims: readonly ClaimRef[]): SQLQuery {
     ), stopped AS (
       UPDATE reward_ledger l
       SET status = 'frozen', actor = 'sink', reason = 'the player is protected at the moment of the call',
-          reserves = l.status = 'sent' OR j.attempts > 0
+          reserves = j.attempts > 0
             OR EXISTS (SELECT FROM reward_history h WHERE h.ledger_id = l.id AND h.to_status = 'sent')
       FROM judged j WHERE l.id = j.ledger_id AND j.reasons IS NOT NULL
       RETURNING l.id, l.user_id, j.reasons

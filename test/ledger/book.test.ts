@@ -242,6 +242,11 @@ describe('what the stream has frozen', () => {
     ])
   })
 
+  test('is asked of the pool it was booked with, whatever a later record makes of it', async () => {
+    await statusAfter([frozen(entry(1, { terms: terms({ budget: 5n }) }))])
+    expect(await statusAfter([created(entry(1, { poolId: 'rich', cost: 1n }))])).toBe('held')
+  })
+
   test('is told to the sink with its numbers', async () => {
     expect(await bench.ledger.book([frozen(one), frozen(entry(2)), created(one)], admit)).toEqual({
       ...nothing,

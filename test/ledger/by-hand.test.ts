@@ -164,3 +164,20 @@ test('terms of a pool are those of the latest event time, also where two declare
   await declared(1, 100n)
   expect(await ledger.budgets()).toMatchObject([{ budget: 900n }])
 })
+
+test('a process that stops in the middle of a transaction lets go of the pool, and has written nothing', async () => {
+  await book(ledger, [entry(1)])
+  const stopped = openDatabase({ url: bench.url, allowNonDurable: true, statementTimeoutMs: 300 })
+  let waited = false
+  const work = stopped.write(async (run) => {
+    await lockPools(run, distinctPools([entry(1)]))
+    await run(sql`UPDATE reward_budget SET budget = 1`)
+    await book(ledger, [entry(2)])
+    waited = true
+    await run(sql`SELECT 1`)
+  })
+  await expect(work).rejects.toMatchObject({ code: 'ONCEWARD_E_LEDGER_UNAVAILABLE' })
+  expect(waited).toBe(true)
+  expect(await ledger.budgets()).toMatchObject([{ budget: 100_000n, reserved: 20n }])
+  await stopped.close()
+})

@@ -242,13 +242,14 @@ describe('the look at the moment of the call', () => {
   })
 
   test.each([
-    ['was sent, and the sink died', async () => undefined],
-    ['was called in vain', (one: ClaimedTask) => ledger.settle(verdicts(one).slice(0, 1))],
-    ['was given back', (one: ClaimedTask) => ledger.settle(verdicts(one).slice(2))],
-  ])('one that %s keeps its reservation when it is stopped: it may be paid', async (_, then) => {
+    ['was sent, and the sink died', true, async () => undefined],
+    ['was sent and called in vain', true, (one: ClaimedTask) => ledger.settle(verdicts(one).slice(0, 1))],
+    ['was sent and given back', true, (one: ClaimedTask) => ledger.settle(verdicts(one).slice(2))],
+    ['was called in vain without a look', false, (one: ClaimedTask) => ledger.settle(verdicts(one).slice(0, 1))],
+  ])('one that %s keeps its reservation when it is stopped: it may be paid', async (_, cleared, then) => {
     await book(ledger, [entry(1)])
     const first = only(await claim(ledger, 1, { leaseMs: 0 }))
-    await ledger.clear([first])
+    if (cleared) await ledger.clear([first])
     await then(first)
     const again = only(await claim(ledger, 1))
     await ledger.players([change(again.task.userId, { restrictions: [SELF_EXCLUSION] })])
