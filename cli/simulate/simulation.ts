@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
-import type { OutRecord } from '../../core/ports/log.ts'
+import type { OutRecord, Producer } from '../../core/ports/log.ts'
 import { seededRandom } from '../../core/random.ts'
 import { changelogTopic, topicNames } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
@@ -19,6 +19,8 @@ import type { FaultName } from './faults.ts'
 import { MemoryLedger } from './ledger.ts'
 import { APPLICATION, Machine, type Plant, REMEMBER_MS, SINK_GROUP, WINDOW_MS } from './machines.ts'
 import { Mischief } from './mischief.ts'
+import { KYC_UNKNOWN } from './policy.ts'
+import { Protection } from './protection.ts'
 import type { ReferenceRule } from './reference.ts'
 import { FIRST_RULES, type RulePair } from './rules.ts'
 import { Trace } from './trace.ts'
@@ -68,6 +70,8 @@ class Simulation {
   readonly #audit: Audit
   readonly #mischief: Mischief
   readonly #partitions: number
+  readonly #protection: Protection
+  #players: Producer | undefined
   #violation: unknown
   #sent = 0
   #phase: 'feeding' | 'converging' | 'over' = 'feeding'
@@ -79,6 +83,7 @@ class Simulation {
     this.#plant = { ...plant, violated: (violation) => void (this.#violation ??= violation) }
     this.#ledger = ledger
     this.#partitions = partitions
+    this.#protection = new Protection(chance)
     this.#rules = FIRST_RULES.map(({ plain }) => plain)
     const workers = chance.between(2, 4)
     this.#machines = [
@@ -102,7 +107,7 @@ class Simulation {
     const chance = new Chance(seededRandom(options.seed))
     const clock = new VirtualClock(START_MS, chance.random)
     const log = await openEmbeddedLog({ kv: memoryKv(), clock, maintenanceIntervalMs: 0 })
-    const ledger = new MemoryLedger(clock)
+    const ledger = new MemoryLedger(clock, KYC_UNKNOWN)
     const partitions = chance.between(1, 4)
     const plant: Plant = {
       clock,
@@ -140,9 +145,8 @@ class Simulation {
   async #script(): Promise<void> {
     await this.#prepare()
     for (const machine of this.#machines) machine.start()
-    const alongside = [this.#meanwhile(() => this.#mischief.next()), this.#meanwhile(() => this.#watch())].map((work) =>
-      this.#guard(work),
-    )
+    const works = [() => this.#mischief.next(), () => this.#watch(), () => this.#protect()]
+    const alongside = works.map((work) => this.#guard(this.#meanwhile(work)))
     await this.#feed()
     this.#phase = 'converging'
     await Promise.all(alongside)
@@ -231,6 +235,15 @@ class Simulation {
     await this.#audit.check()
   }
 
+  async #protect(): Promise<void> {
+    const { clock, chance, log, topics } = this.#plant
+    await clock.sleep(chance.between(300, 2_500))
+    const partitions = (await log.topic(topics.rewards))?.partitions ?? 1
+    const record = this.#protection.next({ topic: topics.rewards, partitions, now: clock.now() })
+    this.#players ??= await log.producer()
+    await this.#players.send([record])
+  }
+
   /** Nothing fails any more: everything must be processed and paid within a bound, whatever has happened. */
   async #converge(): Promise<void> {
     const { clock, trace, log, topics } = this.#plant
@@ -244,7 +257,9 @@ class Simulation {
     await this.#until('every reward is booked', () => this.#unbooked())
     await this.#until('every reward is paid or refused', async () => {
       const left = await this.#ledger.outstanding()
-      return left === 0 ? undefined : `${left} are in the outbox`
+      if (left > 0) return `${left} are in the outbox`
+      const frozen = [...this.#ledger.rows.values()].filter(({ status }) => status === 'frozen').length
+      return frozen === 0 ? undefined : `${frozen} are frozen`
     })
     await this.#audit.check()
     for (const machine of this.#machines) machine.wanted = false
