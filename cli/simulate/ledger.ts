@@ -60,6 +60,8 @@ export class MemoryLedger implements Ledger {
   readonly rows = new Map<string, Entry>()
   readonly outbox = new Map<string, Queued>()
   readonly pools = new MemoryPools()
+  /** How often a reward was frozen at the moment of its call. */
+  stops = 0
   readonly #players = new Map<string, PlayerChange>()
   readonly #clock: Clock
   readonly #kycUnknown: number
@@ -264,6 +266,7 @@ export class MemoryLedger implements Ledger {
       row.sentBefore = true
       return { kind: 'send', again }
     }
+    this.stops++
     this.outbox.delete(taskId)
     this.#move(row, 'frozen')
     const expiryMs = row.task.guardrails.frozen_expiry_ms

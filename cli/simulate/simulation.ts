@@ -267,8 +267,11 @@ class Simulation {
   }
 
   async #judge(): Promise<void> {
-    const { log, topics, partner } = this.#plant
+    const { log, topics, partner, trace } = this.#plant
     await this.#audit.check()
+    const totals = await this.#ledger.totals()
+    trace.note(`the ledger: ${totals.map(({ status, count }) => `${count} ${status}`).join(', ')}`)
+    trace.note(`frozen at the moment of the call: ${this.#ledger.stops}`)
     checkOutcome(this.#audit, this.#ledger, partner)
     const inputs = this.#numbers().map((partition) => ({ topic: topics.events, partition }))
     const committed = await log.committed(APPLICATION, inputs)

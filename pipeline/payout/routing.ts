@@ -24,7 +24,7 @@ export interface Route {
 
 export interface Routes {
   /** Undefined: nobody pays such rewards. */
-  of(type: string): Route | undefined
+  readonly of: (type: string) => Route | undefined
   /** Partner names. */
   readonly known: readonly string[]
   /** By reward type; `*` stands for those that are not named. */

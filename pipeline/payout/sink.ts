@@ -13,18 +13,15 @@ import { NO_POLICIES } from '../../core/model/policy.ts'
 import type { Random } from '../../core/random.ts'
 import type { Topics } from '../../core/topics.ts'
 import type { BreakerPolicy } from './breaker.ts'
-import { createClearer } from './clearer.ts'
 import { cutConsumer, cutDeadLetters, cutOffBy } from './cut-off.ts'
-import { type DeadLetters, openDeadLetters } from './dead-letters.ts'
-import { RETRY_POLICY, type RetryPolicy } from './decision.ts'
+import { openDeadLetters } from './dead-letters.ts'
+import type { RetryPolicy } from './decision.ts'
+import { type Desk, openDesk, prepareLedger } from './desk.ts'
 import { createIntake, type Intake } from './intake.ts'
-import { PATIENCE, type Patience, patience, type PatiencePolicy } from './patience.ts'
-import { createPayer, type Payer } from './payer.ts'
-import { type PayoutPartner, type Routes, routesOf } from './routing.ts'
-import { createSettler, type Differing } from './settler.ts'
-import { type Counters, newCounters, type SinkMetrics, type SinkStats } from './stats.ts'
+import { PATIENCE, patience, type PatiencePolicy } from './patience.ts'
+import { type PayoutPartner, routesOf } from './routing.ts'
+import { newCounters, type SinkMetrics, type SinkStats } from './stats.ts'
 import type { TaskView } from './task.ts'
-import { createThawer } from './thawer.ts'
 
 /** How long a stop lets calls in flight go on: under the 5 s that a stop takes at most. */
 const STOP_GRACE_MS = 4_000
@@ -82,33 +79,23 @@ export function createSink(options: SinkOptions): Sink {
   // Every call in flight and every wait listens: as many as the partners allow, and no leak.
   setMaxListeners(0, stopping.signal, cutOff.signal, logCutOff.signal)
   const counters = newCounters()
-  const signals = { stopping: stopping.signal, cutOff: cutOff.signal }
   let intake: Intake | undefined
-  let payers: readonly Payer[] = []
+  let desk: Desk | undefined
   let running: Promise<void> | undefined
   let stopAsked = false
 
   const run = async (): Promise<void> => {
     const insistent = patience({ ...options, policy: options.patience ?? PATIENCE, signal: cutOff.signal })
-    await prepare(options, routes, insistent)
+    await prepareLedger(options, routes, insistent)
     const cut = cutOffBy(logCutOff.signal)
     const letters = await cut.until(openDeadLetters(options.log, options.topics.dlq, clock))
     if (stopping.signal.aborted) return letters.close()
     const consumer = openConsumer(options)
     const deadLetters = cutDeadLetters(letters, cut)
     const shared = { ...options, counters, deadLetters, patience: insistent, metrics: options.metrics ?? {} }
-    const queued = (): void => {
-      for (const payer of payers) payer.wake()
-    }
-    const thawer = createThawer({ ...shared, ...signals, pollMs: options.thawPollMs ?? 15_000, queued })
-    payers = createPayers({ ...shared, ...signals })
-    intake = createIntake({
-      ...shared,
-      view: { policyAt: options.policyAt ?? ((ts) => NO_POLICIES.at(ts)), route: (type) => routes.of(type) },
-      consumer: cutConsumer(consumer, cut),
-      queued,
-      playersChanged: () => thawer.wake(),
-    })
+    const open = (desk = openDesk({ ...shared, stopping: stopping.signal, cutOff: cutOff.signal }))
+    const view = { policyAt: options.policyAt ?? ((ts: number) => NO_POLICIES.at(ts)), route: routes.of }
+    intake = createIntake({ ...shared, ...open, view, consumer: cutConsumer(consumer, cut) })
     const halt = async (): Promise<void> => {
       stopping.abort()
       await consumer.stop().catch((error: unknown) => {
@@ -117,7 +104,7 @@ export function createSink(options: SinkOptions): Sink {
     }
     stopping.signal.addEventListener('abort', () => void halt(), { once: true })
     try {
-      await allOrFirstFailure([consumer.run(intake), thawer.run(), ...payers.map((payer) => payer.run())], halt)
+      await allOrFirstFailure([consumer.run(intake), ...open.run()], halt)
     } finally {
       await deadLetters.close()
     }
@@ -144,49 +131,10 @@ export function createSink(options: SinkOptions): Sink {
     },
     stats: () => ({
       ...counters,
-      inFlight: payers.reduce((sum, payer) => sum + payer.inFlight(), 0),
+      inFlight: desk?.inFlight() ?? 0,
       lagRecords: intake?.lagRecords() ?? 0,
     }),
   }
-}
-
-/** The schema first; then what waits for a partner that is gone goes to the one that pays its type now. */
-async function prepare({ ledger, logger }: SinkOptions, routes: Routes, insistent: Patience): Promise<void> {
-  await insistent.insist('bring the schema up to date', () => ledger.migrate())
-  const moved = await insistent.insist('route rewards', () => ledger.reroute(routes.known, routes.byType))
-  if (moved > 0) logger.warn({ rewards: moved }, 'rewards of partners that are no longer configured go to others')
-}
-
-interface PayersParts extends Omit<SinkOptions, 'patience'> {
-  readonly counters: Counters
-  readonly deadLetters: DeadLetters
-  readonly patience: Patience
-  readonly metrics: SinkMetrics
-  readonly stopping: AbortSignal
-  readonly cutOff: AbortSignal
-}
-
-/** One for each partner, so that one that is slow or down holds up no other; what they ask of the ledger goes together. */
-function createPayers(parts: PayersParts): readonly Payer[] {
-  const { ledger, patience: insistent, clock, counters, logger, metrics } = parts
-  const alarm = (differing: readonly Differing[]): void => {
-    counters.differing += differing.length
-    metrics.differing?.(differing.length)
-    for (const { taskId, first, now } of differing) {
-      logger.error({ task: taskId, first, now }, 'a partner answered a repeated request id in another way than before')
-    }
-  }
-  const shared = {
-    ...parts,
-    clearer: createClearer(ledger, insistent, clock),
-    settler: createSettler(ledger, insistent, alarm),
-    retry: parts.retry ?? RETRY_POLICY,
-    owner: `${parts.group}-${Math.floor(parts.random() * 2 ** 32).toString(16)}`,
-    idlePollMs: parts.idlePollMs ?? 250,
-  }
-  return parts.partners.map(({ name, wallet, concurrency, leaseMs }) =>
-    createPayer({ ...shared, partner: name, wallet, concurrency, leaseMs }),
-  )
 }
 
 function openConsumer({ log, group, topics, sessionTimeoutMs }: SinkOptions): GroupConsumer {
