@@ -64,13 +64,10 @@ export class MemoryLedger implements Ledger {
   stops = 0
   readonly #players = new Map<string, PlayerChange>()
   readonly #clock: Clock
-  readonly #kycUnknown: number
   #claims = 0n
 
-  /** `kycUnknown`: what counts for a player whose level nobody has told. */
-  constructor(clock: Clock, kycUnknown = 0) {
+  constructor(clock: Clock) {
     this.#clock = clock
-    this.#kycUnknown = kycUnknown
   }
 
   async migrate(): Promise<void> {}
@@ -125,20 +122,16 @@ export class MemoryLedger implements Ledger {
 
   async thaw(admit: Admit, limit: number): Promise<Booked> {
     const tally = newTally()
-    let moved = 0
     for (const row of this.rows.values()) {
-      if (moved >= limit) break
+      if (tally.known >= limit) break
       // What the stream has frozen, the stream lets go: it goes by event time.
       if (row.freeze?.by !== 'sink') continue
       const { endsAt } = row.freeze
-      if (endsAt !== null && endsAt <= this.#clock.now() && !row.reserves) {
-        this.#move(row, 'expired')
-        tally.recorded++
-        moved++
-      } else if (this.#stopped(row).length === 0) {
-        this.#thaw(row, admit, tally)
-        moved++
-      }
+      if (this.#stopped(row).length === 0) this.#thaw(row, admit, tally)
+      // One that may have been paid never expires.
+      else if (endsAt !== null && endsAt <= this.#clock.now() && !row.reserves) this.#move(row, 'expired')
+      else continue
+      tally.known++
     }
     return tally
   }
@@ -149,8 +142,10 @@ export class MemoryLedger implements Ledger {
   ): Promise<number> {
     let moved = 0
     for (const [taskId, queued] of this.outbox) {
-      const to = route.get(this.#row(taskId).task.type) ?? route.get('*')
-      if (known.includes(queued.partner) || to === undefined) continue
+      const { task, sentBefore } = this.#row(taskId)
+      const to = route.get(task.type) ?? route.get('*')
+      // One that may have been sent stays: another partner does not know its request id and would pay it again.
+      if (known.includes(queued.partner) || to === undefined || sentBefore) continue
       Object.assign(queued, to)
       moved++
     }
@@ -217,7 +212,7 @@ export class MemoryLedger implements Ledger {
       this.#admit(row, arrival.task, admit, tally)
     } else if (waits && arrival.kind === 'expired') {
       this.#move(row, 'expired')
-    } else if (row.status === 'failed' && row.failure?.startsWith(REFUSED) === true) {
+    } else if (arrival.kind === 'created' && row.status === 'failed' && row.failure?.startsWith(REFUSED) === true) {
       tally.refused.push({ taskId: row.task.taskId, detail: row.failure.slice(REFUSED.length + 2) })
     }
     tally.known++
@@ -278,7 +273,9 @@ export class MemoryLedger implements Ledger {
 
   #stopped({ task: { userId, kycRequired } }: Entry): readonly FreezeReason[] {
     const player = this.#players.get(userId)?.player ?? UNKNOWN_PLAYER
-    const decision = decideGates({ player, kycRequired, kycUnknown: this.#kycUnknown, at: this.#clock.now() })
+    // Whose level nobody has told was judged when the task was made, by what the policy says of unknown players.
+    const kycUnknown = Number.POSITIVE_INFINITY
+    const decision = decideGates({ player, kycRequired, kycUnknown, at: this.#clock.now() })
     return decision.kind === 'pass' ? [] : decision.reasons
   }
 
@@ -287,7 +284,6 @@ export class MemoryLedger implements Ledger {
     // In doubt: its money is still set aside. Otherwise whoever had to look at it has done so before it was queued first.
     if (row.reserves) this.#queue(row)
     else this.#admit(row, { ...row.task, holds: [] }, admit, tally)
-    if (row.status === 'reserved') tally.recorded++
   }
 
   #succeeded(

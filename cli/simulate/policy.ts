@@ -1,11 +1,5 @@
 /** The pools of the simulated rules: so small that they close while it runs, each in its way. */
-import {
-  KYC_DEFAULTS,
-  NO_POLICY,
-  type PayoutPolicy,
-  type PolicyVersion,
-  type PoolPolicy,
-} from '../../core/model/policy.ts'
+import { NO_POLICY, type PayoutPolicy, type PolicyVersion, type PoolPolicy } from '../../core/model/policy.ts'
 
 const POOL = { softCap: undefined, from: undefined, until: undefined, geo: undefined, reviewFrom: undefined } as const
 
@@ -32,15 +26,11 @@ const POOLS: readonly PoolPolicy[] = [
   },
 ]
 
-/** Verification is not what these players are about: whose level nobody has told counts as verified. */
-export const KYC_UNKNOWN = 2
-
 const POLICY: PayoutPolicy = {
   ...NO_POLICY,
   version: '1',
   pools: new Map(POOLS.map((pool) => [pool.poolId, pool])),
   closedWorld: true,
-  kyc: { ...KYC_DEFAULTS, unknown: KYC_UNKNOWN },
 }
 
 export function policyAt(): PolicyVersion {

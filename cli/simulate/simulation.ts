@@ -19,7 +19,6 @@ import type { FaultName } from './faults.ts'
 import { MemoryLedger } from './ledger.ts'
 import { APPLICATION, Machine, type Plant, REMEMBER_MS, SINK_GROUP, WINDOW_MS } from './machines.ts'
 import { Mischief } from './mischief.ts'
-import { KYC_UNKNOWN } from './policy.ts'
 import { Protection } from './protection.ts'
 import type { ReferenceRule } from './reference.ts'
 import { FIRST_RULES, type RulePair } from './rules.ts'
@@ -107,7 +106,7 @@ class Simulation {
     const chance = new Chance(seededRandom(options.seed))
     const clock = new VirtualClock(START_MS, chance.random)
     const log = await openEmbeddedLog({ kv: memoryKv(), clock, maintenanceIntervalMs: 0 })
-    const ledger = new MemoryLedger(clock, KYC_UNKNOWN)
+    const ledger = new MemoryLedger(clock)
     const partitions = chance.between(1, 4)
     const plant: Plant = {
       clock,

@@ -57,8 +57,7 @@ export function createThawer(parts: ThawerParts): Thawer {
 
 /** True where there may be more. */
 async function thaw({ ledger, patience, counters, metrics, logger, queued }: ThawerParts): Promise<boolean> {
-  const { recorded, held, refused } = await patience.insist('thaw rewards', () => ledger.thaw(admitAgain, THAW_MAX))
-  const moved = recorded + held + refused.length
+  const { known: moved, held } = await patience.insist('thaw rewards', () => ledger.thaw(admitAgain, THAW_MAX))
   if (moved === 0) return false
   counters.thawed += moved
   counters.held += held
