@@ -14,7 +14,9 @@ const POLICY: BreakerPolicy = { inRowMax: 3, windowCalls: 10, failureShare: 0.5,
 
 /** `.` answered, `x` not; one a millisecond. */
 function after(calls: string, state: BreakerState = CLOSED): BreakerState {
-  return [...calls].reduce((is, call, at) => ended(is, { epoch: is.epoch, at, answered: call === '.' }, POLICY), state)
+  return calls
+    .split('')
+    .reduce((is, call, at) => ended(is, { epoch: is.epoch, at, answered: call === '.' }, POLICY), state)
 }
 
 test.each([
