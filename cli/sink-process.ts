@@ -6,14 +6,13 @@ import type { Ledger } from '../core/ports/ledger.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Metrics } from '../core/ports/metrics.ts'
 import type { Topics } from '../core/topics.ts'
-import type { BreakerState } from '../pipeline/payout/breaker.ts'
 import type { PayoutPartner } from '../pipeline/payout/routing.ts'
 import { createSink, type Sink } from '../pipeline/payout/sink.ts'
-import type { SinkMetrics } from '../pipeline/payout/stats.ts'
 import type { Context } from './command.ts'
 import { watchLedger } from './ledger-watch.ts'
 import { configuredPartners, type PartnerSettings } from './partners/configured.ts'
 import { closing, type Observation, type ObservationSettings, openObservation, runService } from './runtime.ts'
+import { sinkMetrics } from './sink-metrics.ts'
 import { openSinkPolicy, type SinkPolicy } from './sink-policy.ts'
 
 export interface SinkSettings extends ObservationSettings, PartnerSettings {
@@ -135,28 +134,4 @@ function healthOf(is: {
     ...(is.stopping ? ['the sink is stopping'] : []),
   ]
   return { alive: true, ready: reasons.length === 0, reasons }
-}
-
-const BREAKER_VALUE: Readonly<Record<BreakerState['kind'], number>> = { closed: 0, 'half-open': 1, open: 2 }
-
-/** What a sink does, under the names that monitoring knows. */
-export function sinkMetrics(metrics: Metrics): SinkMetrics {
-  return {
-    malformed: (records) => metrics.deadLetters.add(records, { reason: 'malformed' }),
-    refused: (rewards) => {
-      metrics.payouts.add(rewards, { outcome: 'refused' })
-      metrics.deadLetters.add(rewards, { reason: 'budget_closed' })
-    },
-    held: (rewards) => metrics.rewardsHeld.add(rewards, {}),
-    frozen: (rewards, by) => metrics.rewardsFrozen.add(rewards, { by }),
-    thawed: (rewards) => metrics.rewardsThawed.add(rewards, {}),
-    called: (seconds, outcome, partner) => metrics.walletSeconds.observe(seconds, { outcome, partner }),
-    paid: () => metrics.payouts.add(1, { outcome: 'succeeded' }),
-    failed: () => {
-      metrics.payouts.add(1, { outcome: 'failed' })
-      metrics.deadLetters.add(1, { reason: 'payout' })
-    },
-    differing: (rewards) => metrics.answersDiffer.add(rewards, {}),
-    breaker: (partner, state) => metrics.partnerBreaker.set(BREAKER_VALUE[state], { partner }),
-  }
 }
