@@ -70,6 +70,7 @@ class Simulation {
   readonly #mischief: Mischief
   readonly #partitions: number
   readonly #protection: Protection
+  readonly #workload: Workload
   #players: Producer | undefined
   #violation: unknown
   #sent = 0
@@ -83,6 +84,7 @@ class Simulation {
     this.#ledger = ledger
     this.#partitions = partitions
     this.#protection = new Protection(chance)
+    this.#workload = new Workload(chance, options.faults)
     this.#rules = FIRST_RULES.map(({ plain }) => plain)
     const workers = chance.between(2, 4)
     this.#machines = [
@@ -211,20 +213,19 @@ class Simulation {
 
   async #feed(): Promise<void> {
     const { log, clock, chance } = this.#plant
-    const workload = new Workload(chance, this.#options.faults)
+    const workload = this.#workload
     const producer = await log.producer()
     while (this.#sent < this.#options.steps && this.#violation === undefined) {
       const count = Math.min(chance.between(1, 8), this.#options.steps - this.#sent)
-      const records = Array.from({ length: count }, () => this.#eventRecord(workload))
+      const records = Array.from({ length: count }, () => this.#eventRecord(workload.next(clock.monotonic())))
       await producer.send(records)
       this.#sent += count
       await clock.sleep(chance.is(0.03) ? chance.between(4_000, 9_000) : chance.between(10, 1_500))
     }
   }
 
-  #eventRecord(workload: Workload): OutRecord {
+  #eventRecord({ user, text }: { readonly user: string; readonly text: string }): OutRecord {
     const { clock, topics } = this.#plant
-    const { user, text } = workload.next(clock.monotonic())
     const partition = partitionOf(user, this.#partitions)
     return { topic: topics.events, partition, key: user, value: text, timestamp: clock.now() }
   }
@@ -248,6 +249,8 @@ class Simulation {
     const { clock, trace, log, topics } = this.#plant
     trace.note('the faults are over')
     this.#mischief.heal()
+    const players = await log.producer()
+    await players.send(this.#workload.lastWords(clock.monotonic()).map((said) => this.#eventRecord(said)))
     await this.#until('every event is processed', () => this.#behind())
     const ts = eventTimeAt(clock.monotonic()) + TICK_BEYOND_MS
     const producer = await log.producer()
