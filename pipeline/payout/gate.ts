@@ -37,8 +37,7 @@ export function createGate(parts: {
     state = next
     if (state.kind === was) return
     metrics.breaker?.(partner, state.kind)
-    if (was === 'closed') logger.error({ partner, ...stateOf(state) }, 'the partner does not answer; its rewards wait')
-    else logger.warn({ partner, was, ...stateOf(state) }, CHANGES[state.kind])
+    tell(logger, { partner, was, ...stateOf(state) })
   }
   return {
     permit: () => permitOf(state, clock.monotonic()),
@@ -53,12 +52,21 @@ export function createGate(parts: {
   }
 }
 
-function stateOf(state: BreakerState): { readonly breaker: string; readonly waitMs?: number } {
+function stateOf(state: BreakerState): Pick<Change, 'breaker' | 'waitMs'> {
   return { breaker: state.kind, ...(state.kind === 'closed' ? {} : { waitMs: state.waitMs }) }
 }
 
-const CHANGES: Readonly<Record<BreakerState['kind'], string>> = {
-  closed: 'the partner answers again; its rewards go on',
-  open: 'the partner is left alone for a while',
-  'half-open': 'one reward tries whether the partner answers',
+interface Change {
+  readonly partner: string
+  readonly was: BreakerState['kind']
+  readonly breaker: BreakerState['kind']
+  readonly waitMs?: number
+}
+
+function tell(logger: Logger, change: Change): void {
+  if (change.breaker === 'closed') logger.warn(change, 'the partner answers again; its rewards go on')
+  else if (change.breaker === 'half-open') logger.info(change, 'one reward tries whether the partner answers')
+  else if (change.was === 'half-open')
+    logger.warn(change, 'the partner still does not answer; it is left alone for longer')
+  else logger.error(change, 'the partner does not answer; its rewards wait and burn no tries')
 }
