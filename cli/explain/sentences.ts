@@ -57,6 +57,7 @@ const CAP_WORDS: Readonly<Record<CapName, string>> = {
 }
 
 const WITHHELD_WORDS = {
+  geo: 'because it is not given in the country of the player',
   amount: 'because its formula gave no amount',
   cool_down: 'because the last one was too short ago',
   most_rewards: 'because the player had as many as the rule gives',
