@@ -1,6 +1,9 @@
+import type { FrozenRewardTask, RewardTask } from '../../core/model/reward.ts'
+import { NO_POLICIES, type PolicyTimeline } from '../../core/model/policy.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
 import type { OrderedKv } from '../../core/ports/ordered-kv.ts'
 import { loadSchemas } from '../../connectors/files/schemas.ts'
+import { isEarned } from '../../operators/earned.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
 import { createNormalizer } from '../../operators/normalize.ts'
 import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
@@ -32,12 +35,13 @@ export function testRule(rule: Partial<CompiledRule> & { readonly ruleId: string
 }
 
 /** A rule set in which every rule is in effect at any time. */
-export function testRules(rules: readonly CompiledRule[]): RuleSet {
+export function testRules(rules: readonly CompiledRule[], policy: PolicyTimeline = NO_POLICIES): RuleSet {
   return {
     at: (eventName) => rules.filter((rule) => rule.eventNames.includes(eventName)),
     candidates: ({ eventName }) => rules.filter((rule) => rule.eventNames.includes(eventName)),
     hasStrict: (eventName) => rules.some((rule) => rule.ordering === 'strict' && rule.eventNames.includes(eventName)),
     windows: NO_WINDOWS,
+    policy,
     versions: rules.map((rule) => ({ rule, effectiveFrom: undefined })),
   }
 }
@@ -92,6 +96,7 @@ export class TestEngine {
       reorderWindowMs: 60_000,
       watermark: this.#watermark,
       heldSince: first === undefined ? undefined : parseHeldKey(first).ts,
+      nextTimer: await this.#state.firstTimer(),
       expireSeen: true,
       limits: this.#limits,
     })
@@ -136,10 +141,15 @@ export class TestEngine {
     return sums
   }
 
+  /** The first record about each reward: it was earned, whether the gates let it pass or not. */
+  earned(): (RewardTask | FrozenRewardTask)[] {
+    return this.output.rewards.flatMap(({ value }) => (isEarned(value) ? [value] : []))
+  }
+
   /** `user|rule|period|threshold`, sorted; without the period where progress never resets. */
   rewards(): string[] {
-    return this.output.rewards
-      .map(({ value: { user_id, origin } }) =>
+    return this.earned()
+      .map(({ user_id, origin }) =>
         [user_id, origin.rule_id, ...(origin.period === 'all' ? [] : [origin.period]), origin.threshold].join('|'),
       )
       .sort()
