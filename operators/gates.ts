@@ -5,6 +5,7 @@ import type { PlayerChanged } from '../core/model/player.ts'
 import { FROZEN_MAX, type PlayerState } from '../state/player-state.ts'
 import type { StagedState, Timer } from '../state/staged-state.ts'
 import { FROZEN, PLAYERS } from '../state/stores.ts'
+import { unfrozen } from './earned.ts'
 import type { BatchOutput } from './operator.ts'
 import { applyChange, type Moved, newPlayer, nextInstant, playerOf, settle, timeText } from './player-fold.ts'
 import type { ProtectionChange } from './protection-event.ts'
@@ -192,7 +193,7 @@ const FROZEN_FULL: HoldReason = {
 
 /** What the frozen task says of the reward, with the player's level as it is now. */
 function baseOf(frozen: FrozenRewardTask, level: number | null): RewardTaskBase {
-  const { type: _type, status: _status, reasons: _reasons, frozen_at: _at, expires_at: _until, kyc, ...base } = frozen
+  const { kyc, ...base } = unfrozen(frozen)
   return { ...base, ...(kyc === undefined ? {} : { kyc: { required: kyc.required, level } }) }
 }
 
