@@ -330,6 +330,17 @@ describe('a frozen reward', () => {
     expect(await keys(engine, TIMERS.prefix)).toEqual([])
   })
 
+  test('is released by an early lifting, and the end that was told before is no timer any more', async () => {
+    const engine = engineOf({ type: 'loot' })
+    await engine.feed([rg('a', 0, { type: 'cool_off', until: at(10) }), login('e', 1)])
+    expect(await keys(engine, TIMERS.prefix)).toHaveLength(1)
+    await engine.feed([rg('b', 2, { type: 'cool_off', action: 'lifted' })])
+    expect(told(engine).slice(-2)).toEqual(['player, kyc null', `created e ${at(2)}`])
+    expect(await keys(engine, TIMERS.prefix)).toEqual([])
+    await engine.feed([tick(20)])
+    expect(engine.output.rewards).toHaveLength(4)
+  })
+
   test('is released by the tick that ends the last restriction, at the instant at which it ended', async () => {
     const engine = engineOf({ type: 'loot' })
     await engine.feed([rg('a', 0, { type: 'cool_off', until: at(10) }), rg('b', 0, { type: 'timeout', until: at(20) })])
