@@ -12,7 +12,7 @@ import { ruleSetOf } from '../../rules/rule-set.ts'
 import { isSegmentFile } from '../../rules/segment-file.ts'
 import { problemsError } from '../load-rules.ts'
 import { RuleCoverage } from './coverage.ts'
-import { type Difference, runTest } from './run-test.ts'
+import { type Difference, earnedOf, runTest } from './run-test.ts'
 import { readTestFile } from './test-file.ts'
 
 export interface FileResult {
@@ -55,7 +55,7 @@ export async function runTestFile(file: string, normalize: (raw: Buffer | null) 
     const results: { name: string; differences: readonly Difference[] }[] = []
     for (const test of tests) {
       const { differences, output } = await runTest(test, set, normalize)
-      const [scores, rewards] = [output.scores.map(({ value }) => value), output.rewards.map(({ value }) => value)]
+      const [scores, rewards] = [output.scores.map(({ value }) => value), earnedOf(output)]
       for (const each of coverage) each.add(scores, rewards)
       results.push({ name: test.name, differences })
     }
