@@ -19,9 +19,8 @@ export interface Mandate {
   readonly override: boolean
   /** What counts for a player whose KYC level nobody has told. */
   readonly kycUnknown: number
-  /** From which cost on a reward that nobody has looked at yet is reviewed, and by two; null: as its pool says. */
+  /** From which cost on a reward that nobody has looked at yet is reviewed; null: as the ledger says. */
   readonly reviewFrom: Cents | null
-  readonly fourEyesFrom: Cents | null
 }
 
 export type Command = Mandate &

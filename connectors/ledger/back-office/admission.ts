@@ -55,22 +55,29 @@ function overBudget(cost: Cents, { terms, spent, reserved }: PoolPosition): stri
   return `it costs ${formatMoney(cost)}, and ${formatMoney(left < 0n ? 0n : left)} of ${formatMoney(terms.budget)} is left in its pool`
 }
 
-/** Soft cap and breaker, which look at large prizes. */
+/** Soft cap and breaker look at large prizes, by the same bounds as the sink's (pipeline/payout/admission.ts). */
 function beyondSoft({ cost, softCap }: Request, { terms, spent, reserved }: PoolPosition): HoldReason[] {
   if (terms === null || terms.largePrize === null || cost < terms.largePrize) return []
   const after = spent + reserved + cost
-  const caps = [softCap, terms.softCap].filter((cap) => cap !== null)
-  const reasons = caps
-    .filter((cap) => after > cap)
-    .map((cap) => ({
-      by: 'soft_cap',
-      detail: `with it ${formatMoney(after)} is gone, and the soft cap is ${formatMoney(cap)}`,
-    }))
-  if (after * 100n > terms.budget * BigInt(terms.breakerPercent)) {
-    const detail = `with it ${formatMoney(after)} is gone, more than ${terms.breakerPercent} % of ${formatMoney(terms.budget)}`
-    reasons.push({ by: 'breaker', detail })
+  const reasons: HoldReason[] = []
+  const soft = smaller(terms.softCap, softCap)
+  if (soft !== null && after > soft) {
+    const detail = `with it ${formatMoney(after)} is gone, and the soft cap is ${formatMoney(soft)}`
+    reasons.push({ by: 'soft_cap', detail })
   }
-  return reasons.slice(0, 2)
+  if (after * 100n >= terms.budget * BigInt(terms.breakerPercent)) {
+    const share = `${terms.breakerPercent} % of ${formatMoney(terms.budget)}`
+    reasons.push({
+      by: 'breaker',
+      detail: `with it ${formatMoney(after)} is gone, and from ${share} on large prizes are held`,
+    })
+  }
+  return reasons
+}
+
+function smaller(a: Cents | null, b: Cents | null): Cents | null {
+  if (a === null || b === null) return a ?? b
+  return a < b ? a : b
 }
 
 /** Of what lies above the budget with this reward, the part that has not been permitted before, at most all of it. */

@@ -1,53 +1,53 @@
-import { sql } from '@databases/pg'
 import { OncewardError } from '../../../core/errors.ts'
 import { type BackOffice, COMMAND_TARGETS_MAX, type Mandate } from '../../../core/ports/back-office.ts'
-import { budgetViewOf, BUDGETS, costs, costViewOf } from './budget-list.ts'
+import type { DatabaseOptions, Transaction } from '../database.ts'
+import { declarePoolsStatement, distinctPools } from '../pools.ts'
+import { taskIdOf } from '../rows.ts'
+import { BUDGETS, budgetViewOf, costs, costViewOf, periodsOf } from './budget-list.ts'
 import { carryOutCommand, forecastCommand } from './commands.ts'
 import { holdViewOf, matchingRewards, openReviewIds, openReviews } from './hold-list.ts'
 import { carryOutIssue, forecastIssue } from './issue.ts'
 import { readReward } from './reward-view.ts'
 import { text } from './rows.ts'
-import { type ConnectionOptions, openConnections } from './transaction.ts'
+import { openOfficeDatabase } from './transaction.ts'
 
 /**
  * The back office on the ledger's tables, which a sink has created. Connects lazily: a database that is not there shows at
  * the first call, as ONCEWARD_E_LEDGER_UNAVAILABLE.
  */
-export function openPostgresBackOffice(options: ConnectionOptions): BackOffice {
-  const connections = openConnections(options)
-  const { read, transaction } = connections
-  const ids = (rows: readonly Readonly<Record<string, unknown>>[]): string[] =>
-    rows.map((row) => text(row, 'reward_task_id'))
+export function openPostgresBackOffice(options: DatabaseOptions): BackOffice {
+  const database = openOfficeDatabase(options)
+  const read: Transaction = (statement) => database.read(statement)
   return {
     holds: async (filter, limit) => (await read(openReviews(filter, limit))).map(holdViewOf),
-    heldIds: async (filter) => ids(await read(openReviewIds(filter))),
-    reward: (id) => readReward({ query: read }, id),
-    rewardIds: async (filter) => ids(await read(matchingRewards(filter))),
+    heldIds: async (filter) => (await read(openReviewIds(filter))).map(taskIdOf),
+    reward: (id) => readReward(read, id),
+    rewardIds: async (filter) => (await read(matchingRewards(filter))).map(taskIdOf),
     async forecast(command, taskIds, positions) {
       bounded(taskIds)
-      return forecastCommand({ query: read }, command, taskIds, positions)
+      return forecastCommand(read, { command, taskIds, positions })
     },
     async carryOut(command, taskIds) {
       bounded(taskIds)
       signed(command)
-      return transaction((session) => carryOutCommand(session, command, taskIds))
+      return database.write((run) => carryOutCommand(run, command, taskIds))
     },
     async forecastIssue(mandate, rewards, positions) {
       bounded(rewards)
-      return forecastIssue({ query: read }, mandate, rewards, positions)
+      return forecastIssue(read, { mandate, rewards, positions })
     },
     async issue(mandate, rewards) {
       bounded(rewards)
       signed(mandate)
-      return transaction((session) => carryOutIssue(session, mandate, rewards))
+      const pools = distinctPools(rewards)
+      // Before the transaction that locks them (see declarePoolsStatement).
+      if (pools.length > 0) await database.write((run) => run(declarePoolsStatement(pools)))
+      return database.write((run) => carryOutIssue(run, mandate, rewards))
     },
-    periodsOf: async (poolId) => {
-      const rows = await read(sql`SELECT period FROM reward_budget WHERE pool_id = ${poolId} ORDER BY period`)
-      return rows.map((row) => text(row, 'period'))
-    },
+    periodsOf: async (poolId) => (await read(periodsOf(poolId))).map((row) => text(row, 'period')),
     budgets: async () => (await read(BUDGETS)).map(budgetViewOf),
     costs: async (question) => (await read(costs(question))).map(costViewOf),
-    close: connections.close,
+    close: () => database.close(),
   }
 }
 

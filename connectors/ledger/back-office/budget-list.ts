@@ -5,6 +5,10 @@ import { date, money, moneyOrNull, number, text, textOrNull } from './rows.ts'
 
 export const BUDGETS = sql`SELECT *, now() AS now FROM reward_budget ORDER BY pool_id, period`
 
+export function periodsOf(poolId: string): SQLQuery {
+  return sql`SELECT period FROM reward_budget WHERE pool_id = ${poolId} ORDER BY period`
+}
+
 export function budgetViewOf(row: Row): BudgetView {
   const budget = moneyOrNull(row, 'budget')
   const [spent, reserved] = [money(row, 'spent'), money(row, 'reserved')]

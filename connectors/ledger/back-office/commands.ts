@@ -1,6 +1,6 @@
 /**
  * Carries out what decision.ts says of rewards that are in the ledger. One transaction:
- * 1. the rewards are locked, then their pools;
+ * 1. the pools are locked, then the rewards;
  * 2. what is known of them is read, after the locks;
  * 3. each is decided, in the order of the call, and what it takes counts for those after it;
  * 4. all that changes is written, with history and audit.
@@ -14,6 +14,8 @@ import {
   type PoolPositions,
   poolKey,
 } from '../../../core/ports/back-office.ts'
+import type { Transaction } from '../database.ts'
+import { type Move, moveStatement } from '../move-statements.ts'
 import { decide } from './decision.ts'
 import type { Change, RewardFacts } from './facts.ts'
 import { factsOf, positionOf, text } from './rows.ts'
@@ -21,22 +23,16 @@ import {
   approveHolds,
   assignHolds,
   audit,
+  changeTerms,
   closeHolds,
   type Deed,
-  dequeue,
-  enqueue,
-  freezeRewards,
   lockRewards,
-  movePools,
-  moveRewards,
-  openHolds,
+  permitOverruns,
   type PoolId,
-  type PoolMove,
   pools,
   rewardFacts,
-  thawRewards,
+  takeOverFreezes,
 } from './statements.ts'
-import type { Session } from './transaction.ts'
 
 /** What a reward takes from its pool, or gives back. */
 export function reservedBy(facts: { readonly reserves: boolean; readonly cost: bigint }, change: Change): bigint {
@@ -45,42 +41,39 @@ export function reservedBy(facts: { readonly reserves: boolean; readonly cost: b
 
 /** 2 and 3 of a command; `positions` gets the pools that it does not have yet. */
 export async function forecastCommand(
-  session: Session,
-  command: Command,
-  taskIds: readonly string[],
-  positions: PoolPositions,
+  run: Transaction,
+  { command, taskIds, positions }: { readonly command: Command } & Omit<Question, 'facts'>,
 ): Promise<readonly Outcome[]> {
-  const facts = await readFacts(session, taskIds)
-  await readPools(session, [...facts.values()], { positions, lock: false })
+  const facts = await readFacts(run, taskIds)
+  await readPools(run, [...facts.values()], { positions, lock: false })
   return decideAll(command, { taskIds, facts, positions }).outcomes
 }
 
 export async function carryOutCommand(
-  session: Session,
+  run: Transaction,
   command: Command,
   taskIds: readonly string[],
 ): Promise<readonly Outcome[]> {
-  // 1
-  await session.query(lockRewards(taskIds))
+  // 1: of what pool a reward is never changes
   const positions: PoolPositions = new Map()
-  const before = await readFacts(session, taskIds)
-  await readPools(session, [...before.values()], { positions, lock: true })
-  // 2: gates and claims may have moved while the pools were waited for
-  const facts = await readFacts(session, taskIds)
+  await readPools(run, [...(await readFacts(run, taskIds)).values()], { positions, lock: true })
+  await run(lockRewards(taskIds))
+  // 2
+  const facts = await readFacts(run, taskIds)
   // 3
   const { outcomes, deeds } = decideAll(command, { taskIds, facts, positions })
   // 4
-  await apply(session, deeds, command)
+  await apply(run, deeds, command)
   return outcomes
 }
 
-async function readFacts(session: Session, taskIds: readonly string[]): Promise<Map<string, RewardFacts>> {
-  const rows = await session.query(rewardFacts(taskIds))
+async function readFacts(run: Transaction, taskIds: readonly string[]): Promise<Map<string, RewardFacts>> {
+  const rows = await run(rewardFacts(taskIds))
   return new Map(rows.map(factsOf).map((facts) => [facts.taskId, facts]))
 }
 
 export async function readPools(
-  session: Session,
+  run: Transaction,
   wanted: readonly { readonly poolId: string | null; readonly poolPeriod: string }[],
   { positions, lock }: { readonly positions: PoolPositions; readonly lock: boolean },
 ): Promise<void> {
@@ -91,7 +84,7 @@ export async function readPools(
     if (!positions.has(key)) missing.set(key, { poolId, period: poolPeriod })
   }
   if (missing.size === 0) return
-  for (const row of await session.query(pools([...missing.values()], lock))) {
+  for (const row of await run(pools([...missing.values()], lock))) {
     positions.set(poolKey(text(row, 'pool_id'), text(row, 'period')), positionOf(row))
   }
 }
@@ -149,64 +142,63 @@ export function outcomeOf(
   return { kind: 'done', taskId, from, to, userId, poolId, poolPeriod, cost, reserved, overrun, notes }
 }
 
-/** 4. Each statement is left out where nothing is there for it. */
-export async function apply(session: Session, deeds: readonly Deed[], mandate: Mandate): Promise<void> {
+/** 4. Each statement is left out where nothing is there for it. The ledger's triggers move the budget and tell the history. */
+export async function apply(run: Transaction, deeds: readonly Deed[], mandate: Mandate): Promise<void> {
   const { actor } = mandate
-  const of = (wanted: (deed: Deed) => boolean): Deed[] => deeds.filter(wanted)
-  const ids = (some: readonly Deed[]): bigint[] => some.map(({ facts }) => facts.ledgerId)
-  const run = async <T>(some: readonly T[], statement: (some: readonly T[]) => SQLQuery): Promise<void> => {
-    if (some.length > 0) await session.query(statement(some))
+  const some = async (wanted: (deed: Deed) => boolean, statement: (of: readonly Deed[]) => SQLQuery): Promise<void> => {
+    const of = deeds.filter(wanted)
+    if (of.length > 0) await run(statement(of))
   }
-  await run(poolMoves(deeds), movePools)
-  await run(
-    of(({ facts, change }) => facts.status !== change.to),
-    (some) => moveRewards(some, actor),
+  const overruns = overrunsOf(deeds)
+  if (overruns.length > 0) await run(permitOverruns(overruns))
+  await some(
+    ({ change: { hold } }) => hold.kind === 'vote' || (hold.kind === 'close' && hold.vote),
+    (of) => approveHolds(of, actor),
   )
-  await run(ids(of(leavesQueue)), dequeue)
-  await run(ids(of(({ facts, change }) => change.to === 'reserved' && facts.status !== 'reserved')), enqueue)
-  await run(
-    of(({ change }) => change.to === 'frozen'),
-    freezeRewards,
+  await some(
+    ({ change: { hold } }) => hold.kind === 'close',
+    (of) => closeHolds(of, actor),
   )
-  await run(ids(of(({ facts, change }) => facts.status === 'frozen' && change.to !== 'frozen')), thawRewards)
-  await run(
-    of(({ change: { hold } }) => hold.kind === 'vote' || (hold.kind === 'close' && hold.vote)),
-    (some) => approveHolds(some, actor),
+  await some(({ change: { hold } }) => hold.kind === 'assign', assignHolds)
+  await some(({ facts, change }) => facts.cost !== change.cost || facts.kycRequired !== change.kycRequired, changeTerms)
+  await some(moves, (of) => moveStatement(of.map((deed) => moveOf(deed, actor))))
+  await some(
+    (deed) => deed.change.to === 'frozen' && !moves(deed),
+    (of) => takeOverFreezes(of.map(({ facts }) => facts.ledgerId)),
   )
-  await run(
-    of(({ change: { hold } }) => hold.kind === 'close'),
-    (some) => closeHolds(some, actor),
+  await some(
+    () => true,
+    (of) => audit(of, mandate),
   )
-  await run(deeds.flatMap(opening), openHolds)
-  await run(
-    of(({ change: { hold } }) => hold.kind === 'assign'),
-    assignHolds,
-  )
-  await run(deeds, (some) => audit(some, mandate))
 }
 
-function leavesQueue({ facts: { status }, change: { to } }: Deed): boolean {
-  return (status === 'reserved' || status === 'sent') && to !== 'reserved' && to !== 'sent'
+function moves({ facts, change }: Deed): boolean {
+  return facts.status !== change.to
 }
 
-function opening({ facts: { ledgerId }, change: { hold } }: Deed): Parameters<typeof openHolds>[0][number][] {
-  return hold.kind === 'open' ? [{ ...hold, ledgerId }] : []
+function moveOf({ facts, change, reason }: Deed, actor: string): Move {
+  const { to, reserves, hold, freeze } = change
+  if (to === 'pending' || to === 'sent' || to === 'succeeded') throw new Error(`no person moves a reward to ${to}`)
+  return {
+    ledgerId: facts.ledgerId,
+    to,
+    reserves,
+    reason,
+    actor,
+    // Why it failed stays readable once nobody tries it any more.
+    failure: to === 'voided' ? facts.failure : null,
+    holds: hold.kind === 'open' ? hold.reasons : null,
+    freeze: to === 'frozen' ? freeze : null,
+  }
 }
 
-function poolMoves(deeds: readonly Deed[]): PoolMove[] {
-  const moves = new Map<string, PoolMove>()
+function overrunsOf(deeds: readonly Deed[]): (PoolId & { readonly overrun: bigint })[] {
+  const sums = new Map<string, PoolId & { readonly overrun: bigint }>()
   for (const { facts, change } of deeds) {
     const { poolId, poolPeriod } = facts
-    const reserved = reservedBy(facts, change)
-    if (poolId === null || (reserved === 0n && change.overrun === 0n)) continue
+    if (poolId === null || change.overrun === 0n) continue
     const key = poolKey(poolId, poolPeriod)
-    const before = moves.get(key)
-    moves.set(key, {
-      poolId,
-      period: poolPeriod,
-      reserved: (before?.reserved ?? 0n) + reserved,
-      overrun: (before?.overrun ?? 0n) + change.overrun,
-    })
+    sums.set(key, { poolId, period: poolPeriod, overrun: (sums.get(key)?.overrun ?? 0n) + change.overrun })
   }
-  return [...moves.values()]
+  return [...sums.values()]
 }

@@ -32,8 +32,9 @@ export function decide(command: Command, facts: RewardFacts, position: PoolPosit
     case 'void':
       return voided(facts, command.notPaid)
     case 'resend':
-      return resend(command, facts, position)
+      break
   }
+  return resend(command, facts, position)
 }
 
 function approve(
@@ -116,8 +117,9 @@ function freeze(facts: RewardFacts): Verdict {
     case 'succeeded':
     case 'voided':
     case 'expired':
-      return ended(facts)
+      break
   }
+  return ended(facts)
 }
 
 function release(command: Mandate, facts: RewardFacts, position: PoolPosition | undefined): Verdict {
@@ -134,23 +136,20 @@ function release(command: Mandate, facts: RewardFacts, position: PoolPosition | 
   if (gates.kind === 'refused') return gates
   // It was under review when it was frozen: it goes back there, whoever lets it go.
   if (!facts.reserves && hold !== null && hold.decision === 'ended') {
-    return backToReview({ ...facts, kycRequired: gates.kycRequired }, { ...hold, passed: gates.passed })
+    return backToReview({ ...facts, kycRequired: gates.kycRequired }, { reasons: hold.reasons, passed: gates.passed })
   }
   const reviewed = facts.wasReserved || hold?.decision === 'approved'
   const holds = reviewed ? [] : reviewsOf(command, facts)
-  const admission = admitPersonally({ ...requestOf(facts), holds, reviewed, override: command.override }, position)
-  const none: HoldChange = { kind: 'none' }
-  const action = 'reward.released'
-  if (facts.reserves)
-    return reserve(facts, { admission: { kind: 'reserve', overrun: 0n, passed: [] }, gates, hold: none, action })
-  const approvals = command.fourEyesFrom !== null && facts.cost >= command.fourEyesFrom ? 2 : 1
+  const admission: PersonalAdmission = facts.reserves
+    ? KEPT
+    : admitPersonally({ ...requestOf(facts), holds, reviewed, override: command.override }, position)
   if (admission.kind === 'hold') {
     return backToReview(
       { ...facts, kycRequired: gates.kycRequired },
-      { reasons: admission.reasons, approvals, passed: gates.passed },
+      { reasons: admission.reasons, passed: gates.passed },
     )
   }
-  return reserve(facts, { admission, gates, hold: none, action })
+  return reserve(facts, { admission, gates, hold: { kind: 'none' }, action: 'reward.released' })
 }
 
 function reviewsOf({ reviewFrom }: Mandate, { cost, taskHolds }: RewardFacts): HoldReason[] {
@@ -167,17 +166,13 @@ function reviewsOf({ reviewFrom }: Mandate, { cost, taskHolds }: RewardFacts): H
 
 function backToReview(
   facts: RewardFacts,
-  {
-    reasons,
-    approvals,
-    passed,
-  }: { readonly reasons: readonly HoldReason[]; readonly approvals: number; readonly passed: readonly string[] },
+  { reasons, passed }: { readonly reasons: readonly HoldReason[]; readonly passed: readonly string[] },
 ): Change {
   const notes = [`it is held for a review: ${reasons.map(({ detail }) => detail).join('; ')}`]
   return {
     ...stay(facts),
     to: 'held',
-    hold: { kind: 'open', reasons, approvals },
+    hold: { kind: 'open', reasons },
     action: 'reward.released',
     passed,
     notes,
@@ -203,8 +198,9 @@ function voided(facts: RewardFacts, notPaid: boolean): Verdict {
       return { kind: 'unchanged', detail: 'it is voided' }
     case 'succeeded':
     case 'expired':
-      return ended(facts)
+      break
   }
+  return ended(facts)
 }
 
 function resend(command: Mandate, facts: RewardFacts, position: PoolPosition | undefined): Verdict {
@@ -216,10 +212,13 @@ function resend(command: Mandate, facts: RewardFacts, position: PoolPosition | u
   const gates = askGates(command, facts)
   if (gates.kind === 'refused') return gates
   const admission: PersonalAdmission = facts.reserves
-    ? { kind: 'reserve', overrun: 0n, passed: [] }
+    ? KEPT
     : admitPersonally({ ...requestOf(facts), reviewed: true, override: command.override }, position)
   return reserve(facts, { admission, gates, hold: { kind: 'none' }, action: 'reward.resent' })
 }
+
+/** In doubt: its reservation has stayed since it was sent (O4), so nothing more is taken (O2). */
+const KEPT: PersonalAdmission = { kind: 'reserve', overrun: 0n, passed: [] }
 
 type Gates =
   | { readonly kind: 'open'; readonly kycRequired: number; readonly passed: readonly string[] }

@@ -16,6 +16,10 @@ export interface RewardFacts {
   readonly softCap: Cents | null
   readonly reserves: boolean
   readonly kycRequired: number
+  /** People who must approve it where it is held. */
+  readonly approvals: number
+  readonly partner: string | null
+  readonly failure: string | null
   readonly payoutId: string | null
   readonly origin: 'stream' | 'manual'
   /** Who issued it, where a person did. */
@@ -78,7 +82,7 @@ export type HoldChange =
   | { readonly kind: 'none' }
   | { readonly kind: 'vote' }
   | { readonly kind: 'close'; readonly decision: 'approved' | 'rejected' | 'ended'; readonly vote: boolean }
-  | { readonly kind: 'open'; readonly reasons: readonly HoldReason[]; readonly approvals: number }
+  | { readonly kind: 'open'; readonly reasons: readonly HoldReason[] }
   | { readonly kind: 'assign'; readonly to: string | null }
 
 export type Verdict =

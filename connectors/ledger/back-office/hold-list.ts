@@ -3,7 +3,7 @@ import type { HoldReason } from '../../../core/model/reward.ts'
 import { formatMoney } from '../../../core/money.ts'
 import type { HoldFilter, HoldView, RewardFilter } from '../../../core/ports/back-office.ts'
 import type { Row } from '../rows.ts'
-import { date, json, money, number, text, textOrNull } from './rows.ts'
+import { date, money, number, text, textOrNull } from './rows.ts'
 
 /** Open reviews in the order in which they were opened. */
 export function openReviews(filter: HoldFilter, limit: number): SQLQuery {
@@ -57,10 +57,10 @@ export function holdViewOf(row: Row): HoldView {
     value: money(row, 'value'),
     currency: textOrNull(row, 'currency'),
     cost: money(row, 'cost'),
-    reasons: json<readonly HoldReason[]>(row, 'reasons'),
+    reasons: row['reasons'] as readonly HoldReason[],
     assignee: textOrNull(row, 'assignee'),
     approvals: number(row, 'approvals'),
-    approvedBy: json<readonly string[]>(row, 'approved_by'),
+    approvedBy: row['approved_by'] as readonly string[],
     openedAt: date(row, 'opened_at'),
   }
 }

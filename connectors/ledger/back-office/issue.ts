@@ -7,6 +7,7 @@ import type { Player } from '../../../core/model/player.ts'
 import { formatMoney } from '../../../core/money.ts'
 import type { ManualReward, Mandate, Outcome, PoolPosition, PoolPositions } from '../../../core/ports/back-office.ts'
 import { poolKey } from '../../../core/ports/back-office.ts'
+import type { Transaction } from '../database.ts'
 import type { Row } from '../rows.ts'
 import { admitPersonally } from './admission.ts'
 import { apply, outcomeOf, positionIn, readPools } from './commands.ts'
@@ -14,39 +15,35 @@ import { stay } from './decision.ts'
 import type { Change, Verdict } from './facts.ts'
 import { date, money, playerOf, text, textOrNull } from './rows.ts'
 import * as statements from './statements.ts'
-import type { Session } from './transaction.ts'
 
-export async function forecastIssue(
-  session: Session,
-  mandate: Mandate,
-  rewards: readonly ManualReward[],
-  positions: PoolPositions,
-): Promise<readonly Outcome[]> {
-  await readPools(session, rewards, { positions, lock: false })
+interface IssueBatch {
+  readonly mandate: Mandate
+  readonly rewards: readonly ManualReward[]
+  readonly positions: PoolPositions
+}
+
+export async function forecastIssue(run: Transaction, batch: IssueBatch): Promise<readonly Outcome[]> {
+  const { rewards, positions } = batch
+  await readPools(run, rewards, { positions, lock: false })
   for (const { poolId, poolPeriod, terms } of rewards) {
     if (poolId === null) continue
     const key = poolKey(poolId, poolPeriod)
     positions.set(key, withTerms(positions.get(key), terms))
   }
-  return (await decideIssue(session, mandate, rewards, positions)).outcomes
+  return (await decideIssue(run, batch)).outcomes
 }
 
 export async function carryOutIssue(
-  session: Session,
+  run: Transaction,
   mandate: Mandate,
   rewards: readonly ManualReward[],
 ): Promise<readonly Outcome[]> {
-  await session.query(statements.ISSUE_LOCK)
-  const declared = new Map<string, Parameters<typeof statements.declarePools>[0][number]>()
-  for (const { poolId, poolPeriod, terms } of rewards) {
-    if (poolId !== null) declared.set(poolKey(poolId, poolPeriod), { poolId, period: poolPeriod, terms })
-  }
-  for (const statement of statements.declarePools([...declared.values()])) await session.query(statement)
+  await run(statements.ISSUE_LOCK)
   const positions: PoolPositions = new Map()
-  await readPools(session, rewards, { positions, lock: true })
-  const { outcomes, decided } = await decideIssue(session, mandate, rewards, positions)
+  await readPools(run, rewards, { positions, lock: true })
+  const { outcomes, decided } = await decideIssue(run, { mandate, rewards, positions })
   if (decided.length === 0) return outcomes
-  const booked = await session.query(
+  const booked = await run(
     statements.issueRewards(
       decided.map(({ reward }) => reward),
       mandate.actor,
@@ -58,7 +55,7 @@ export async function carryOutIssue(
     if (typeof ledgerId !== 'bigint') throw new Error(`reward ${reward.taskId} was not booked`)
     return { facts: { ...fresh(reward), ledgerId, hold: null }, change, reason: reward.reason }
   })
-  await apply(session, deeds, mandate)
+  await apply(run, deeds, mandate)
   return outcomes
 }
 
@@ -75,13 +72,11 @@ interface Decided {
 }
 
 async function decideIssue(
-  session: Session,
-  mandate: Mandate,
-  rewards: readonly ManualReward[],
-  positions: PoolPositions,
+  run: Transaction,
+  { mandate, rewards, positions }: IssueBatch,
 ): Promise<{ readonly outcomes: readonly Outcome[]; readonly decided: readonly Decided[] }> {
-  const known = await byColumn(session, statements.rewardFacts(rewards.map(({ taskId }) => taskId)), 'reward_task_id')
-  const players = await byColumn(session, statements.players(rewards.map(({ userId }) => userId)), 'user_id')
+  const known = await byColumn(run, statements.rewardFacts(rewards.map(({ taskId }) => taskId)), 'reward_task_id')
+  const players = await byColumn(run, statements.players(rewards.map(({ userId }) => userId)), 'user_id')
   const decided: Decided[] = []
   const outcomes = rewards.map((reward): Outcome => {
     const { taskId } = reward
@@ -101,11 +96,11 @@ async function decideIssue(
 }
 
 async function byColumn(
-  session: Session,
+  run: Transaction,
   statement: ReturnType<typeof statements.players>,
   column: string,
 ): Promise<Map<string, Row>> {
-  return new Map((await session.query(statement)).map((row) => [text(row, column), row]))
+  return new Map((await run(statement)).map((row) => [text(row, column), row]))
 }
 
 /** The same reference again: fine where it is the same reward, and a mistake where it is another. */
@@ -130,59 +125,49 @@ interface Issue {
   readonly at: number
 }
 
-/** Pure: gates first, then the budget, as for a reward of the stream. */
+/**
+ * Pure. A review outranks the gates, which are asked again when it is approved: what the gates stop is let go by the sink,
+ * and must not have a review ahead of it then. Else gates first, then the budget, as for a reward of the stream.
+ */
 export function decideOne({ reward, mandate, player, at }: Issue, position: PoolPosition | undefined): Verdict {
-  const { kycRequired } = reward
+  const { kycRequired, cost, holds, closed } = reward
+  const { kycUnknown, override } = mandate
   const change: Change = { ...stay({ status: 'pending', reserves: false, ...reward }), action: 'reward.issued' }
-  const gates = decideGates({ player, kycRequired, kycUnknown: mandate.kycUnknown, at })
-  const passed: string[] = []
-  if (gates.kind === 'freeze') {
-    const { reasons } = gates
-    const texts = reasons.map(freezeText).join(', ')
-    const protectedByRg = reasons.some(({ gate }) => gate === 'rg')
+  const request = { cost, softCap: null, holds, reviewed: false, closed, override }
+  const admission = admitPersonally(request, position)
+  if (admission.kind === 'closed' && admission.whenClosed === 'dlq') return refused(admission.detail)
+  if (admission.kind !== 'reserve') {
+    const reasons =
+      admission.kind === 'hold' ? admission.reasons : [...holds, { by: 'budget_closed', detail: admission.detail }]
+    const notes = [`held for a review: ${reasons.map(({ detail }) => detail).join('; ')}`]
+    return { ...change, to: 'held', hold: { kind: 'open', reasons }, notes }
+  }
+  const gates = decideGates({ player, kycRequired, kycUnknown, at })
+  if (gates.kind === 'pass')
+    return reserved(change, { kycRequired, overrun: admission.overrun, passed: admission.passed })
+  const { reasons } = gates
+  const texts = reasons.map(freezeText).join(', ')
+  if (!override || reasons.some(({ gate }) => gate === 'rg')) {
     // The sink lets it go by itself once the gates pass, as it does with what it has frozen itself.
-    const frozen: Change = { ...change, to: 'frozen', freeze: { by: 'sink', reasons }, notes: [`until then: ${texts}`] }
-    if (protectedByRg || !mandate.override) return frozen
-    passed.push(texts)
+    return { ...change, to: 'frozen', freeze: { by: 'sink', reasons }, notes: [`frozen for as long as: ${texts}`] }
   }
-  const kyc = passed.length > 0 ? 0 : kycRequired
-  const { cost, holds, closed } = reward
-  const admission = admitPersonally(
-    { cost, softCap: null, holds, reviewed: false, closed, override: mandate.override },
-    position,
-  )
-  if (admission.kind === 'closed' && admission.whenClosed === 'dlq') {
-    return {
-      kind: 'refused',
-      code: 'ONCEWARD_E_REWARD_REFUSED',
-      detail: `${admission.detail}; --override with a reason goes past it`,
-    }
-  }
-  if (admission.kind === 'reserve') {
-    const went = [...passed, ...admission.passed]
-    return {
-      ...change,
-      to: 'reserved',
-      reserves: true,
-      overrun: admission.overrun,
-      kycRequired: kyc,
-      passed: went,
-      notes: went.map((text) => `past: ${text}`),
-    }
-  }
-  const reasons =
-    admission.kind === 'hold' ? admission.reasons : [...holds, { by: 'budget_closed', detail: admission.detail }]
+  return reserved(change, { kycRequired: 0, overrun: admission.overrun, passed: [texts, ...admission.passed] })
+}
+
+function reserved(change: Change, of: Pick<Change, 'kycRequired' | 'overrun' | 'passed'>): Change {
+  return { ...change, ...of, to: 'reserved', reserves: true, notes: of.passed.map((text) => `past: ${text}`) }
+}
+
+function refused(detail: string): Verdict {
   return {
-    ...change,
-    to: 'held',
-    kycRequired: kyc,
-    hold: { kind: 'open', reasons, approvals: reward.approvals },
-    passed,
-    notes: [`held for a review: ${reasons.map(({ detail }) => detail).join('; ')}`],
+    kind: 'refused',
+    code: 'ONCEWARD_E_REWARD_REFUSED',
+    detail: `${detail}; --override with a reason goes past it`,
   }
 }
 
 function fresh(reward: ManualReward) {
-  const { taskId, userId, poolId, poolPeriod, cost } = reward
-  return { taskId, userId, poolId, poolPeriod, cost, reserves: false, status: 'pending' as const }
+  const { taskId, userId, poolId, poolPeriod, cost, kycRequired } = reward
+  const status = 'pending' as const
+  return { taskId, userId, poolId, poolPeriod, cost, kycRequired, reserves: false, status, failure: null }
 }

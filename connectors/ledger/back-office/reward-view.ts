@@ -2,27 +2,27 @@ import { sql } from '@databases/pg'
 import { OncewardError } from '../../../core/errors.ts'
 import { requestIdOf } from '../../../core/ids.ts'
 import type { AuditEntry, RewardView } from '../../../core/ports/back-office.ts'
+import type { Transaction } from '../database.ts'
 import type { Row } from '../rows.ts'
 import { budgetViewOf } from './budget-list.ts'
-import { date, dateOrNull, json, money, number, playerOf, text, textOrNull } from './rows.ts'
-import type { Session } from './transaction.ts'
+import { date, dateOrNull, money, number, playerOf, text, textOrNull } from './rows.ts'
 
 /** Everything about one reward. Throws ONCEWARD_E_REWARD_UNKNOWN. */
-export async function readReward(session: Pick<Session, 'query'>, id: string): Promise<RewardView> {
-  const taskId = id.startsWith('rid_') ? await taskOfRequest(session, id) : id
-  const [row] = taskId === undefined ? [] : await session.query(rewardRow(taskId))
+export async function readReward(read: Transaction, id: string): Promise<RewardView> {
+  const taskId = id.startsWith('rid_') ? await taskOfRequest(read, id) : id
+  const [row] = taskId === undefined ? [] : await read(rewardRow(taskId))
   if (row === undefined) {
     const hint = /^(rt|rid)_/.test(id) ? '' : '; a task id begins with rt_, a request id with rid_'
     throw new OncewardError('ONCEWARD_E_REWARD_UNKNOWN', `there is no reward ${id} in this ledger${hint}`)
   }
   const ledgerId = row['id']
-  const history = await session.query(sql`SELECT * FROM reward_history WHERE ledger_id = ${ledgerId} ORDER BY move`)
-  const holds = await session.query(sql`SELECT * FROM reward_hold WHERE ledger_id = ${ledgerId} ORDER BY id`)
-  const approvals = await session.query(sql`
+  const history = await read(sql`SELECT * FROM reward_history WHERE ledger_id = ${ledgerId} ORDER BY move`)
+  const holds = await read(sql`SELECT * FROM reward_hold WHERE ledger_id = ${ledgerId} ORDER BY id`)
+  const approvals = await read(sql`
     SELECT a.* FROM reward_approval a JOIN reward_hold h ON h.id = a.hold_id WHERE h.ledger_id = ${ledgerId} ORDER BY a.at`)
-  const [pool] = await session.query(sql`
+  const [pool] = await read(sql`
     SELECT *, now() AS now FROM reward_budget WHERE pool_id = ${row['pool_id']} AND period = ${row['pool_period']}`)
-  const audit = await session.query(auditOf(text(row, 'reward_task_id')))
+  const audit = await read(auditOf(text(row, 'reward_task_id')))
   return {
     ...contentOf(row),
     history: history.map(moveOf),
@@ -38,8 +38,8 @@ export async function readReward(session: Pick<Session, 'query'>, id: string): P
 }
 
 /** There is no index of request ids: they are worked out (core/ids.ts) for each reward, a second or so for a million. */
-async function taskOfRequest(session: Pick<Session, 'query'>, requestId: string): Promise<string | undefined> {
-  const [row] = await session.query(sql`
+async function taskOfRequest(read: Transaction, requestId: string): Promise<string | undefined> {
+  const [row] = await read(sql`
     SELECT reward_task_id FROM reward_ledger
     WHERE ${requestId} = 'rid_' || left(
       encode(sha256(convert_to('["request",' || to_json(reward_task_id)::text || ']', 'UTF8')), 'hex'), 32)
@@ -71,24 +71,24 @@ function contentOf(row: Row): Omit<RewardView, 'history' | 'holds' | 'pool' | 'a
     taskId,
     requestId: requestIdOf(taskId),
     userId: text(row, 'user_id'),
-    status: json<RewardView['status']>(row, 'status'),
+    status: row['status'] as RewardView['status'],
     poolId: textOrNull(row, 'pool_id'),
     poolPeriod: text(row, 'pool_period'),
     type: text(row, 'type'),
     value: money(row, 'value'),
     currency: textOrNull(row, 'currency'),
     cost: money(row, 'cost'),
-    reserves: json<boolean>(row, 'reserves'),
+    reserves: row['reserves'] as boolean,
     kycRequired: number(row, 'kyc_required'),
     partner: textOrNull(row, 'partner'),
-    origin: json<RewardView['origin']>(row, 'origin'),
+    origin: row['origin'] as RewardView['origin'],
     ruleId: text(row, 'rule_id'),
     ruleVersion: textOrNull(row, 'rule_version'),
     threshold: textOrNull(row, 'threshold'),
     eventId: textOrNull(row, 'event_id'),
     payoutId: textOrNull(row, 'payout_id'),
     failure: textOrNull(row, 'failure'),
-    reward: json<RewardView['reward']>(row, 'reward'),
+    reward: row['reward'] as RewardView['reward'],
     issuedAt: date(row, 'issued_at'),
     updatedAt: date(row, 'updated_at'),
     freeze: row['frozen_by'] === null ? null : freezeViewOf(row),
@@ -100,7 +100,7 @@ function contentOf(row: Row): Omit<RewardView, 'history' | 'holds' | 'pool' | 'a
 function freezeViewOf(row: Row): NonNullable<RewardView['freeze']> {
   return {
     by: text(row, 'frozen_by'),
-    reasons: json<NonNullable<RewardView['freeze']>['reasons']>(row, 'freeze_reasons'),
+    reasons: row['freeze_reasons'] as NonNullable<RewardView['freeze']>['reasons'],
     expiresAt: dateOrNull(row, 'expires_at'),
     frozenAt: date(row, 'frozen_at'),
   }
@@ -116,8 +116,8 @@ function queueViewOf(row: Row): NonNullable<RewardView['queue']> {
 
 function moveOf(row: Row): RewardView['history'][number] {
   return {
-    from: json<RewardView['history'][number]['from']>(row, 'from_status'),
-    to: json<RewardView['history'][number]['to']>(row, 'to_status'),
+    from: row['from_status'] as RewardView['history'][number]['from'],
+    to: row['to_status'] as RewardView['history'][number]['to'],
     reason: textOrNull(row, 'reason'),
     actor: text(row, 'actor'),
     at: date(row, 'at'),
@@ -126,7 +126,7 @@ function moveOf(row: Row): RewardView['history'][number] {
 
 function reviewOf(row: Row): Omit<RewardView['holds'][number], 'approvedBy'> {
   return {
-    reasons: json<RewardView['holds'][number]['reasons']>(row, 'reasons'),
+    reasons: row['reasons'] as RewardView['holds'][number]['reasons'],
     approvals: number(row, 'approvals'),
     assignee: textOrNull(row, 'assignee'),
     openedAt: date(row, 'opened_at'),

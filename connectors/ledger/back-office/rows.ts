@@ -36,10 +36,6 @@ export function number(row: Row, column: string): number {
   return Number(row[column])
 }
 
-export function json<T>(row: Row, column: string): T {
-  return row[column] as T
-}
-
 export function factsOf(row: Row): RewardFacts {
   return {
     ledgerId: row['id'] as bigint,
@@ -52,6 +48,9 @@ export function factsOf(row: Row): RewardFacts {
     softCap: moneyOrNull(row, 'soft_cap'),
     reserves: row['reserves'] as boolean,
     kycRequired: row['kyc_required'] as number,
+    approvals: number(row, 'people'),
+    partner: textOrNull(row, 'partner'),
+    failure: textOrNull(row, 'failure'),
     payoutId: textOrNull(row, 'payout_id'),
     origin: row['origin'] as RewardFacts['origin'],
     issuer: textOrNull(row, 'issuer'),

@@ -1,12 +1,11 @@
 /**
- * The statements by which people's commands are carried out. Rewards are locked before their pools, both in one order for
- * everybody; what was locked is read by a later statement, which sees what the locks waited for.
+ * The statements by which people's commands are carried out, beside those of ../move-statements.ts. Pools are locked before
+ * rewards, in the order of ../pools.ts; what was locked is read by a later statement, which sees what the locks waited for.
  */
 import { type SQLQuery, sql } from '@databases/pg'
 import { formatMoney } from '../../../core/money.ts'
 import type { ManualReward, Mandate } from '../../../core/ports/back-office.ts'
-import type { PoolTerms } from '../../../core/ports/ledger.ts'
-import type { Change, HoldChange, RewardFacts } from './facts.ts'
+import type { Change, RewardFacts } from './facts.ts'
 
 /** Stands in the outbox for "whoever pays this type": a sink gives such a row to the partner that its routing names. */
 export const UNROUTED = '?'
@@ -22,7 +21,7 @@ export function rewardFacts(taskIds: readonly string[]): SQLQuery {
   return sql`
     SELECT
       l.id, l.reward_task_id, l.user_id, l.status, l.pool_id, l.pool_period, l.cost, l.soft_cap, l.reserves,
-      l.kyc_required, l.payout_id, l.origin, l.type, l.value, l.currency,
+      l.kyc_required, l.payout_id, l.origin, l.approvals AS people, l.partner, l.failure, l.type, l.value, l.currency,
       CASE WHEN l.origin = 'manual' THEN
         (SELECT actor FROM reward_history WHERE ledger_id = l.id AND move = 1)
       END AS issuer,
@@ -62,40 +61,23 @@ export function pools(ids: readonly PoolId[], lock: boolean): SQLQuery {
     SELECT b.* FROM reward_budget b
     JOIN unnest(${ids.map((id) => id.poolId)}::text[], ${ids.map((id) => id.period)}::text[]) AS w(pool_id, period)
       ON w.pool_id = b.pool_id AND w.period = b.period
-    ORDER BY b.pool_id, b.period ${lock ? sql`FOR UPDATE OF b` : sql``}`
-}
-
-/** Rows begin empty; terms that are newer than what the row has replace it, as a sink does with those that a task brings. */
-export function declarePools(
-  declared: readonly (PoolId & { readonly terms: PoolTerms | null })[],
-): readonly SQLQuery[] {
-  const known = declared.filter((one): one is PoolId & { terms: PoolTerms } => one.terms !== null)
-  const column = <T>(read: (one: PoolId & { terms: PoolTerms }) => T): T[] => known.map(read)
-  return [
-    sql`
-      INSERT INTO reward_budget (pool_id, period)
-      SELECT * FROM unnest(${declared.map((d) => d.poolId)}::text[], ${declared.map((d) => d.period)}::text[])
-        AS d(pool_id, period) ORDER BY 1, 2
-      ON CONFLICT (pool_id, period) DO NOTHING`,
-    sql`
-      UPDATE reward_budget b
-      SET budget = t.budget, soft_cap = t.soft_cap, breaker_percent = t.breaker_percent, when_closed = t.when_closed,
-          large_prize = t.large_prize, terms_since = t.since, updated_at = now()
-      FROM unnest(
-        ${column((d) => d.poolId)}::text[], ${column((d) => d.period)}::text[],
-        ${column((d) => formatMoney(d.terms.budget))}::numeric[], ${column((d) => orNull(d.terms.softCap))}::numeric[],
-        ${column((d) => d.terms.breakerPercent)}::smallint[], ${column((d) => d.terms.whenClosed)}::text[],
-        ${column((d) => orNull(d.terms.largePrize))}::numeric[], ${column((d) => d.terms.since)}::bigint[]
-      ) AS t(pool_id, period, budget, soft_cap, breaker_percent, when_closed, large_prize, since)
-      WHERE b.pool_id = t.pool_id AND b.period = t.period AND (b.terms_since IS NULL OR b.terms_since < t.since)`,
-  ]
+    ORDER BY b.pool_id COLLATE "C", b.period COLLATE "C" ${lock ? sql`FOR UPDATE OF b` : sql``}`
 }
 
 /** A change with what it is done to. */
 export interface Deed {
   readonly facts: Pick<
     RewardFacts,
-    'ledgerId' | 'taskId' | 'userId' | 'status' | 'poolId' | 'poolPeriod' | 'cost' | 'reserves'
+    | 'ledgerId'
+    | 'taskId'
+    | 'userId'
+    | 'status'
+    | 'poolId'
+    | 'poolPeriod'
+    | 'cost'
+    | 'reserves'
+    | 'kycRequired'
+    | 'failure'
   > & {
     readonly hold: { readonly id: bigint } | null
   }
@@ -103,63 +85,31 @@ export interface Deed {
   readonly reason: string
 }
 
-/** The history's triggers tell each move with the reason and actor that are set here. */
-export function moveRewards(deeds: readonly Deed[], actor: string): SQLQuery {
-  const column = <T>(read: (deed: Deed) => T): T[] => deeds.map(read)
+/** What an override or a person's pricing changes of a reward, while nothing is reserved for it. Goes before its move. */
+export function changeTerms(deeds: readonly Deed[]): SQLQuery {
   return sql`
-    UPDATE reward_ledger l
-    SET status = m.status, reserves = m.reserves, cost = m.cost, kyc_required = m.kyc_required, reason = m.reason,
-        actor = ${actor}, failure = CASE WHEN m.status = 'reserved' THEN NULL ELSE l.failure END
+    UPDATE reward_ledger l SET cost = c.cost, kyc_required = c.kyc_required
     FROM unnest(
-      ${column((d) => d.facts.ledgerId)}::bigint[], ${column((d) => d.change.to)}::text[],
-      ${column((d) => d.change.reserves)}::boolean[], ${column((d) => formatMoney(d.change.cost))}::numeric[],
-      ${column((d) => d.change.kycRequired)}::smallint[], ${column((d) => d.reason)}::text[]
-    ) AS m(id, status, reserves, cost, kyc_required, reason)
-    WHERE l.id = m.id`
+      ${deeds.map((d) => d.facts.ledgerId)}::bigint[], ${deeds.map((d) => formatMoney(d.change.cost))}::numeric[],
+      ${deeds.map((d) => d.change.kycRequired)}::smallint[]
+    ) AS c(id, cost, kyc_required)
+    WHERE l.id = c.id`
 }
 
-export interface PoolMove extends PoolId {
-  readonly reserved: bigint
-  readonly overrun: bigint
-}
-
-/** One update for each pool, so that the trigger judges the sum. */
-export function movePools(moves: readonly PoolMove[]): SQLQuery {
+/** What is permitted above a budget, before the ledger's triggers reserve it; they move everything else of a pool. */
+export function permitOverruns(overruns: readonly (PoolId & { readonly overrun: bigint })[]): SQLQuery {
   return sql`
-    UPDATE reward_budget b
-    SET reserved = b.reserved + m.reserved, overrun = b.overrun + m.overrun, updated_at = now()
+    UPDATE reward_budget b SET overrun = b.overrun + o.overrun, updated_at = now()
     FROM unnest(
-      ${moves.map((m) => m.poolId)}::text[], ${moves.map((m) => m.period)}::text[],
-      ${moves.map((m) => formatMoney(m.reserved))}::numeric[], ${moves.map((m) => formatMoney(m.overrun))}::numeric[]
-    ) AS m(pool_id, period, reserved, overrun)
-    WHERE b.pool_id = m.pool_id AND b.period = m.period`
+      ${overruns.map((o) => o.poolId)}::text[], ${overruns.map((o) => o.period)}::text[],
+      ${overruns.map((o) => formatMoney(o.overrun))}::numeric[]
+    ) AS o(pool_id, period, overrun)
+    WHERE b.pool_id = o.pool_id AND b.period = o.period`
 }
 
-export function enqueue(ledgerIds: readonly bigint[]): SQLQuery {
-  return sql`
-    INSERT INTO reward_outbox (ledger_id, partner, user_id, ordered)
-    SELECT id, COALESCE(partner, ${UNROUTED}), user_id, ordered FROM reward_ledger
-    WHERE id = ANY(${[...ledgerIds]}::bigint[]) ORDER BY id`
-}
-
-/** A call that is under way finds its claim gone when it ends; that it was paid is booked all the same. */
-export function dequeue(ledgerIds: readonly bigint[]): SQLQuery {
-  return sql`DELETE FROM reward_outbox WHERE ledger_id = ANY(${[...ledgerIds]}::bigint[])`
-}
-
-/** What was frozen by the gates keeps its reasons and its end when a person freezes it, too. */
-export function freezeRewards(deeds: readonly Deed[]): SQLQuery {
-  return sql`
-    INSERT INTO reward_freeze (ledger_id, user_id, frozen_by, reasons)
-    SELECT id, user_id, frozen_by, reasons::jsonb FROM unnest(
-      ${deeds.map((d) => d.facts.ledgerId)}::bigint[], ${deeds.map((d) => d.facts.userId)}::text[],
-      ${deeds.map((d) => d.change.freeze.by)}::text[], ${deeds.map((d) => JSON.stringify(d.change.freeze.reasons))}::text[]
-    ) AS f(id, user_id, frozen_by, reasons)
-    ON CONFLICT (ledger_id) DO UPDATE SET frozen_by = EXCLUDED.frozen_by`
-}
-
-export function thawRewards(ledgerIds: readonly bigint[]): SQLQuery {
-  return sql`DELETE FROM reward_freeze WHERE ledger_id = ANY(${[...ledgerIds]}::bigint[])`
+/** A reward that the gates have frozen is a person's from here on; its reasons and its end stay. */
+export function takeOverFreezes(ledgerIds: readonly bigint[]): SQLQuery {
+  return sql`UPDATE reward_freeze SET frozen_by = 'manual' WHERE ledger_id = ANY(${[...ledgerIds]}::bigint[])`
 }
 
 export function approveHolds(deeds: readonly Deed[], actor: string): SQLQuery {
@@ -180,17 +130,6 @@ export function closeHolds(deeds: readonly Deed[], actor: string): SQLQuery {
       ${deeds.map((d) => d.reason)}::text[]
     ) AS c(id, decision, reason)
     WHERE h.id = c.id AND h.decision IS NULL`
-}
-
-type Opening = Extract<HoldChange, { kind: 'open' }>
-
-export function openHolds(holds: readonly (Opening & { readonly ledgerId: bigint })[]): SQLQuery {
-  return sql`
-    INSERT INTO reward_hold (ledger_id, reasons, approvals)
-    SELECT id, reasons::jsonb, approvals FROM unnest(
-      ${holds.map((h) => h.ledgerId)}::bigint[], ${holds.map((h) => JSON.stringify(h.reasons))}::text[],
-      ${holds.map((h) => h.approvals)}::smallint[]
-    ) AS h(id, reasons, approvals)`
 }
 
 export function assignHolds(deeds: readonly Deed[]): SQLQuery {
@@ -240,21 +179,21 @@ export function issueRewards(rewards: readonly ManualReward[], actor: string): S
         ${column((r) => r.poolPeriod)}::text[], ${column((r) => r.reward.type)}::text[],
         ${column((r) => formatMoney(r.value))}::numeric[], ${column((r) => r.reward.currency ?? null)}::text[],
         ${column((r) => formatMoney(r.cost))}::numeric[], ${column((r) => r.reference)}::text[],
-        ${column((r) => r.kycRequired)}::smallint[], ${column((r) => r.issuedAt)}::timestamptz[],
+        ${column((r) => r.kycRequired)}::smallint[], ${column((r) => r.approvals)}::smallint[], ${column((r) => r.issuedAt)}::timestamptz[],
         ${column((r) => JSON.stringify(r.reward))}::text[], ${column((r) => JSON.stringify(guardrailsOf(r)))}::text[],
         ${column((r) => JSON.stringify(taskOf(r)))}::text[]
       ) WITH ORDINALITY AS g(
-        reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, reference, kyc_required, issued_at,
+        reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, reference, kyc_required, approvals, issued_at,
         reward, guardrails, task, ordinal
       )
     ), booked AS (
       INSERT INTO reward_ledger (
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, rule_id, event_id, kyc_required,
-        issued_at, origin, actor
+        approvals, issued_at, origin, partner, actor
       )
       SELECT
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, 'manual', reference, kyc_required,
-        issued_at, 'manual', ${actor}
+        approvals, issued_at, 'manual', ${UNROUTED}, ${actor}
       FROM given ORDER BY ordinal
       RETURNING id, reward_task_id
     ), content AS (
@@ -283,8 +222,4 @@ function taskOf(reward: ManualReward): Record<string, unknown> {
     status: 'pending',
     created_at: reward.issuedAt,
   }
-}
-
-function orNull(cents: bigint | null): string | null {
-  return cents === null ? null : formatMoney(cents)
 }
