@@ -20,17 +20,24 @@ export interface Office {
 
 export async function startOffices(): Promise<{ open(): Promise<Office>; stop(): Promise<void> }> {
   const postgres: TestPostgres = await startTestPostgres()
+  // Migrated once; a copy of the files is faster than the migrations.
+  const template = await postgres.freshDatabase()
+  const schema = openDatabase({ url: template, allowNonDurable: true })
+  await schema.migrate()
+  await schema.close()
+  const server = connect({ connectionString: at(template, 'postgres'), poolSize: 1 })
+  let offices = 0
   return {
     async open() {
-      const url = await postgres.freshDatabase()
-      const schema = openDatabase({ url, allowNonDurable: true })
-      await schema.migrate()
-      await schema.close()
+      const name = `office_${++offices}`
+      const source = new URL(template).pathname.slice(1)
+      await server.query(sql`CREATE DATABASE ${sql.ident(name)} TEMPLATE ${sql.ident(source)} STRATEGY file_copy`)
+      const url = at(template, name)
       const database = connect({ connectionString: url, bigIntMode: 'number', poolSize: 2 })
-      const offices: BackOffice[] = []
+      const opened: BackOffice[] = []
       const another = (): BackOffice => {
         const office = openPostgresBackOffice({ url, allowNonDurable: true })
-        offices.push(office)
+        opened.push(office)
         return office
       }
       return {
@@ -39,13 +46,22 @@ export async function startOffices(): Promise<{ open(): Promise<Office>; stop():
         office: another(),
         another,
         async close() {
-          await Promise.all(offices.map((office) => office.close()))
+          await Promise.all(opened.map((office) => office.close()))
           await database.dispose()
         },
       }
     },
-    stop: () => postgres.stop(),
+    async stop() {
+      await server.dispose()
+      await postgres.stop()
+    },
   }
+}
+
+function at(url: string, database: string): string {
+  const other = new URL(url)
+  other.pathname = `/${database}`
+  return other.href
 }
 
 export interface Given {

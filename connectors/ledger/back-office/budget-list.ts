@@ -63,7 +63,7 @@ export function costs({ from, until, by }: CostQuestion): SQLQuery {
       SELECT COALESCE(${group}, '') AS name, l.cost, l.user_id, l.payer, l.reserves, l.status = 'succeeded' AS paid
       FROM reward_ledger l
       WHERE (l.status = 'succeeded' OR l.reserves) ${bounds.length === 0 ? sql`` : sql`AND ${sql.join(bounds, ' AND ')}`}
-    ) some
+    ) counted
     GROUP BY GROUPING SETS ((), (name)) ORDER BY whole, name`
 }
 
