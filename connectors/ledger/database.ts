@@ -74,10 +74,7 @@ export function openDatabase(options: DatabaseOptions): Database {
  * On the same connection as what follows, each time: so it holds for the session and the server that commit it, whatever
  * was restarted or configured meanwhile.
  */
-async function requireDurability(
-  connection: Queryable,
-  { allowNonDurable = false }: DatabaseOptions,
-): Promise<void> {
+async function requireDurability(connection: Queryable, { allowNonDurable = false }: DatabaseOptions): Promise<void> {
   const refusal = notDurable(durabilityOf(await connection.query(DURABILITY)))
   if (refusal !== undefined && !allowNonDurable) throw refusal
 }

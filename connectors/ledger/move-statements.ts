@@ -29,6 +29,8 @@ export interface Move {
   readonly holds: readonly HoldReason[] | null
   /** Of a reward that somebody freezes; null otherwise. */
   readonly freeze: { readonly by: 'sink' | 'manual'; readonly reasons: readonly FreezeReason[] } | null
+  /** Who is to pay it from now on; null: as before. Never to be changed of one that may have been sent. */
+  readonly route: { readonly partner: string; readonly ordered: boolean } | null
 }
 
 /** What an admission makes of a reward. */
@@ -37,9 +39,10 @@ export function admissionMove(
   admission: Admission,
   { actor, reason }: { readonly actor: string; readonly reason: string | null },
 ): Move {
-  const move = { ledgerId, actor, reason, reserves: false, failure: null, holds: null, freeze: null }
+  const move = { ledgerId, actor, reason, reserves: false, failure: null, holds: null, freeze: null, route: null }
   if (admission.kind === 'reserve') return { ...move, to: 'reserved', reserves: true }
-  if (admission.kind === 'hold') return { ...move, to: 'held', holds: admission.reasons, reason: holdText(admission.reasons) }
+  if (admission.kind === 'hold')
+    return { ...move, to: 'held', holds: admission.reasons, reason: holdText(admission.reasons) }
   const failure = refusalText(admission.detail)
   return { ...move, to: 'failed', failure, reason: failure }
 }
@@ -80,11 +83,13 @@ export function moveStatement(moves: readonly Move[]): SQLQuery {
         ${column((m) => m.reason)}::text[], ${column((m) => m.actor)}::text[], ${column((m) => m.failure)}::text[],
         ${column((m) => (m.holds === null ? null : JSON.stringify(m.holds)))}::text[],
         ${column((m) => m.freeze?.by ?? null)}::text[],
-        ${column((m) => (m.freeze === null ? null : JSON.stringify(m.freeze.reasons)))}::text[]
-      ) AS m(id, status, reserves, reason, actor, failure, holds, frozen_by, freeze_reasons)
+        ${column((m) => (m.freeze === null ? null : JSON.stringify(m.freeze.reasons)))}::text[],
+        ${column((m) => m.route?.partner ?? null)}::text[], ${column((m) => m.route?.ordered ?? null)}::boolean[]
+      ) AS m(id, status, reserves, reason, actor, failure, holds, frozen_by, freeze_reasons, partner, ordered)
     ), moved AS (
       UPDATE reward_ledger l
-      SET status = m.status, reserves = m.reserves, reason = m.reason, actor = m.actor, failure = m.failure
+      SET status = m.status, reserves = m.reserves, reason = m.reason, actor = m.actor, failure = m.failure,
+          partner = COALESCE(m.partner, l.partner), ordered = COALESCE(m.ordered, l.ordered)
       FROM moves m WHERE l.id = m.id
       RETURNING l.id, l.user_id, l.partner, l.ordered, l.approvals, m.status, m.actor, m.holds, m.frozen_by, m.freeze_reasons
     ), queued AS (
@@ -113,11 +118,20 @@ export const STORED_COLUMNS = sql`
   l.rule_id, l.rule_version, l.threshold::float8 AS threshold, l.period, l.event_id, l.soft_cap, l.kyc_required,
   l.approvals, l.partner, l.ordered, l.payer, l.origin, l.issued_at, t.reward, t.guardrails, t.source, t.task`
 
-/** Locks rewards by task id, in the order in which all of Onceward locks them. To follow on lockPools. See storedOf. */
+/**
+ * Locks rewards by task id, in the order in which all of Onceward locks them, the outbox's rows first. Where something is to
+ * be reserved, lockPools goes before; where not, the pools are left to the triggers, for a sink that settles has a reward
+ * and waits for its pool. See storedOf.
+ */
 export function lockRewardsStatement(taskIds: readonly string[]): SQLQuery {
   return sql`
+    WITH queued AS MATERIALIZED (
+      SELECT o.ledger_id
+      FROM reward_outbox o JOIN reward_ledger l ON l.id = o.ledger_id
+      WHERE l.reward_task_id = ANY(${taskIds}::text[]) ORDER BY o.ledger_id FOR UPDATE OF o
+    )
     SELECT ${STORED_COLUMNS}
-    FROM reward_ledger l JOIN reward_task t ON t.ledger_id = l.id
+    FROM reward_ledger l JOIN reward_task t ON t.ledger_id = l.id LEFT JOIN queued q ON q.ledger_id = l.id
     WHERE l.reward_task_id = ANY(${taskIds}::text[])
     ORDER BY l.id FOR UPDATE OF l`
 }
