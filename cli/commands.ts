@@ -5,6 +5,7 @@ import { explain } from './commands/explain.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
+import { POLICY } from './commands/policy.ts'
 import { replay } from './commands/replay.ts'
 import { RULES_CONTROL } from './commands/rules-control.ts'
 import { rulesLint } from './commands/rules-lint.ts'
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   rulesLint,
   rulesSchema,
   ...RULES_CONTROL,
+  ...POLICY,
   topicsCreate,
   ingest,
   worker,
