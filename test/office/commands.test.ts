@@ -210,7 +210,10 @@ describe('the hard cap', () => {
     expect(refused).toMatchObject({ kind: 'refused', detail: expect.stringContaining('40.00 of 70.00') })
     expect(await run(name, 'rt_1', OVERRIDE)).toMatchObject({ kind: 'done', to: 'reserved', overrun: 2000n })
     expect(await standing(office, 'rt_1')).toMatchObject({ reserved: '90.00', overrun: '20.00' })
-    expect((await audited(office)).at(-1)?.['detail']).toMatchObject({ overrun: '20.00', override: [expect.any(String)] })
+    expect((await audited(office)).at(-1)?.['detail']).toMatchObject({
+      overrun: '20.00',
+      override: [expect.any(String)],
+    })
   })
 
   test('rewards of one call share what is left, in the forecast as in the deed', async () => {
@@ -256,7 +259,10 @@ test('a cost that nobody knew must be said before somebody approves', async () =
 
 test('nothing is done in nobody’s name or for no reason', async () => {
   await give(office, { id: 'rt_1', status: 'held' })
-  for (const mandate of [{ ...ANN, actor: ' ' }, { ...ANN, reason: '' }]) {
+  for (const mandate of [
+    { ...ANN, actor: ' ' },
+    { ...ANN, reason: '' },
+  ]) {
     await expect(office.office.carryOut(command('approve', mandate), ['rt_1'])).rejects.toMatchObject({
       code: 'ONCEWARD_E_USAGE',
     })

@@ -208,10 +208,9 @@ export async function standing({ database }: Office, id: string): Promise<Record
 }
 
 export async function audited({ database }: Office): Promise<Record<string, unknown>[]> {
-  return (await database.query(sql`SELECT actor, action, subject, reason, detail FROM audit_log ORDER BY id`)) as Record<
-    string,
-    unknown
-  >[]
+  return (await database.query(
+    sql`SELECT actor, action, subject, reason, detail FROM audit_log ORDER BY id`,
+  )) as Record<string, unknown>[]
 }
 
 /** The budget's own sums against the ledger's: they must agree whatever was done. */

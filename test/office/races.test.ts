@@ -2,7 +2,19 @@ import { sql } from '@databases/pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { manualTaskId } from '../../core/ids.ts'
 import type { BackOffice, Mandate, Outcome } from '../../core/ports/back-office.ts'
-import { ANN, audited, BOB, command, give, manual, type Office, pool, standing, startOffices, unbalanced } from './office.ts'
+import {
+  ANN,
+  audited,
+  BOB,
+  command,
+  give,
+  manual,
+  type Office,
+  pool,
+  standing,
+  startOffices,
+  unbalanced,
+} from './office.ts'
 
 let offices: Awaited<ReturnType<typeof startOffices>>
 let office: Office
@@ -39,7 +51,9 @@ describe('people who decide at the same time', () => {
       for (const outcome of outcomes.flat()) {
         if (outcome.kind !== 'refused') continue
         expect(outcome.code).toBe('ONCEWARD_E_HOLD_DECIDED')
-        expect(outcome.detail).toMatch(/^(ann|bob|carol|dave) (approved|rejected) it at 20\d\d-.* \(looked at it\); it is (reserved|voided)$/)
+        expect(outcome.detail).toMatch(
+          /^(ann|bob|carol|dave) (approved|rejected) it at 20\d\d-.* \(looked at it\); it is (reserved|voided)$/,
+        )
       }
     }
     expect(await audited(office)).toHaveLength(REPEATS)
@@ -50,7 +64,9 @@ describe('people who decide at the same time', () => {
       const id = `rt_${n}`
       await give(office, { id, status: 'held', cost: '1.00', approvals: 2 })
       const outcomes = await Promise.all(
-        [ANN, BOB, ANN, BOB].map(async (mandate, i) => (await others[i]?.carryOut(command('approve', mandate), [id])) ?? []),
+        [ANN, BOB, ANN, BOB].map(
+          async (mandate, i) => (await others[i]?.carryOut(command('approve', mandate), [id])) ?? [],
+        ),
       )
       expect(count(kinds(outcomes), 'done')).toBe(2)
       expect(await standing(office, id)).toMatchObject({ status: 'reserved', queued: 1 })
@@ -62,7 +78,12 @@ describe('people who decide at the same time', () => {
     const ids = Array.from({ length: 80 }, (_, n) => `rt_${n}`)
     for (const id of ids) await give(office, { id, status: 'held', cost: '1.00' })
     const outcomes = await Promise.all(
-      others.map(async (each, i) => each.carryOut(command('approve'), ids.filter((_, n) => n % 4 === i))),
+      others.map(async (each, i) =>
+        each.carryOut(
+          command('approve'),
+          ids.filter((_, n) => n % 4 === i),
+        ),
+      ),
     )
     expect(count(kinds(outcomes), 'done')).toBe(20)
     expect(await standing(office, 'rt_0')).toMatchObject({ reserved: '20.00', overrun: '0.00' })
@@ -90,7 +111,9 @@ test('one reference that several people issue at once is one reward', async () =
   for (let n = 0; n < REPEATS / 2; n++) {
     const reward = manual(`ticket ${n}`)
     const people: Mandate[] = [ANN, BOB, ANN, BOB]
-    const outcomes = await Promise.all(people.map(async (mandate, i) => (await others[i]?.issue(mandate, [reward])) ?? []))
+    const outcomes = await Promise.all(
+      people.map(async (mandate, i) => (await others[i]?.issue(mandate, [reward])) ?? []),
+    )
     expect([count(kinds(outcomes), 'done'), count(kinds(outcomes), 'unchanged')]).toEqual([1, 3])
     expect(await standing(office, manualTaskId('u_1', `ticket ${n}`))).toMatchObject({ status: 'reserved', queued: 1 })
   }

@@ -1,6 +1,6 @@
 /**
  * Carries out what decision.ts says of rewards that are in the ledger. One transaction:
- * 1. the pools are locked, then the rewards;
+ * 1. the pools are locked where something may be taken from them, then the queue, then the rewards;
  * 2. what is known of them is read, after the locks;
  * 3. each is decided, in the order of the call, and what it takes counts for those after it;
  * 4. all that changes is written, with history and audit.
@@ -26,13 +26,18 @@ import {
   changeTerms,
   closeHolds,
   type Deed,
+  lockQueue,
   lockRewards,
   permitOverruns,
   type PoolId,
   pools,
   rewardFacts,
   takeOverFreezes,
+  UNROUTED,
 } from './statements.ts'
+
+/** What may take from a pool. The others give back only: the triggers lock the pool as they end, as after a payment. */
+const TAKES: ReadonlySet<Command['name']> = new Set(['approve', 'release', 'resend'])
 
 /** What a reward takes from its pool, or gives back. */
 export function reservedBy(facts: { readonly reserves: boolean; readonly cost: bigint }, change: Change): bigint {
@@ -56,7 +61,10 @@ export async function carryOutCommand(
 ): Promise<readonly Outcome[]> {
   // 1: of what pool a reward is never changes
   const positions: PoolPositions = new Map()
-  await readPools(run, [...(await readFacts(run, taskIds)).values()], { positions, lock: true })
+  if (TAKES.has(command.name)) {
+    await readPools(run, [...(await readFacts(run, taskIds)).values()], { positions, lock: true })
+  }
+  await run(lockQueue(taskIds))
   await run(lockRewards(taskIds))
   // 2
   const facts = await readFacts(run, taskIds)
@@ -189,6 +197,8 @@ function moveOf({ facts, change, reason }: Deed, actor: string): Move {
     failure: to === 'voided' ? facts.failure : null,
     holds: hold.kind === 'open' ? hold.reasons : null,
     freeze: to === 'frozen' ? freeze : null,
+    // Nobody could be named when it came; a sink gives it to whoever pays its type.
+    route: to === 'reserved' && facts.partner === null ? { partner: UNROUTED, ordered: false } : null,
   }
 }
 

@@ -148,8 +148,10 @@ export function decideOne({ reward, mandate, player, at }: Issue, position: Pool
   const { reasons } = gates
   const texts = reasons.map(freezeText).join(', ')
   if (!override || reasons.some(({ gate }) => gate === 'rg')) {
-    // The sink lets it go by itself once the gates pass, as it does with what it has frozen itself.
-    return { ...change, to: 'frozen', freeze: { by: 'sink', reasons }, notes: [`frozen for as long as: ${texts}`] }
+    // The sink lets it go by itself once the gates pass; but an unknown level passes there, where the stream has judged it.
+    const unknown = reasons.some((reason) => reason.gate === 'kyc' && reason.level === null)
+    const notes = [`frozen for as long as: ${texts}${unknown ? '; somebody must release it then' : ''}`]
+    return { ...change, to: 'frozen', freeze: { by: unknown ? 'manual' : 'sink', reasons }, notes }
   }
   return reserved(change, { kycRequired: 0, overrun: admission.overrun, passed: [texts, ...admission.passed] })
 }
@@ -169,5 +171,16 @@ function refused(detail: string): Verdict {
 function fresh(reward: ManualReward) {
   const { taskId, userId, poolId, poolPeriod, cost, kycRequired } = reward
   const status = 'pending' as const
-  return { taskId, userId, poolId, poolPeriod, cost, kycRequired, reserves: false, status, failure: null }
+  return {
+    taskId,
+    userId,
+    poolId,
+    poolPeriod,
+    cost,
+    kycRequired,
+    reserves: false,
+    status,
+    failure: null,
+    partner: statements.UNROUTED,
+  }
 }

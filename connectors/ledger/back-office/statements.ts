@@ -13,6 +13,13 @@ export const UNROUTED = '?'
 /** Any number: people's issuing goes one after the other, so that one reference is never booked by two at once. */
 export const ISSUE_LOCK = sql`SELECT pg_advisory_xact_lock(7236142002)`
 
+/** Who locks both takes the queue first, as sinks do when they pay. */
+export function lockQueue(taskIds: readonly string[]): SQLQuery {
+  return sql`
+    SELECT o.ledger_id FROM reward_outbox o JOIN reward_ledger l ON l.id = o.ledger_id
+    WHERE l.reward_task_id = ANY(${[...taskIds]}::text[]) ORDER BY o.ledger_id FOR UPDATE OF o`
+}
+
 export function lockRewards(taskIds: readonly string[]): SQLQuery {
   return sql`SELECT id FROM reward_ledger WHERE reward_task_id = ANY(${[...taskIds]}::text[]) ORDER BY id FOR UPDATE`
 }
