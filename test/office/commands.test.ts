@@ -15,7 +15,7 @@ import {
   pool,
   standing,
   startOffices,
-  unbalanced,
+  requireBalance,
 } from './office.ts'
 
 let offices: Awaited<ReturnType<typeof startOffices>>
@@ -28,7 +28,7 @@ beforeEach(async () => {
   office = await offices.open()
 })
 afterEach(async () => {
-  expect(await unbalanced(office)).toEqual([])
+  await requireBalance(office)
   await office.close()
 })
 
@@ -46,8 +46,8 @@ async function run(name: CommandName, id = 'rt_1', mandate: Mandate = ANN, notPa
 }
 
 describe('state × command', () => {
-  type Row = readonly [CommandName, RewardStatus, boolean, 'unchanged' | 'refused' | RewardStatus, string?]
-  const table: readonly Row[] = [
+  type Row = [CommandName, RewardStatus, boolean, 'unchanged' | 'refused' | RewardStatus, string?]
+  const table: Row[] = [
     ['approve', 'held', false, 'reserved'],
     ['reject', 'held', false, 'voided'],
     ['assign', 'held', false, 'held'],

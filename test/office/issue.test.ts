@@ -12,7 +12,7 @@ import {
   pool,
   standing,
   startOffices,
-  unbalanced,
+  requireBalance,
 } from './office.ts'
 
 let offices: Awaited<ReturnType<typeof startOffices>>
@@ -25,7 +25,7 @@ beforeEach(async () => {
   office = await offices.open()
 })
 afterEach(async () => {
-  expect(await unbalanced(office)).toEqual([])
+  await requireBalance(office)
   await office.close()
 })
 
@@ -72,7 +72,7 @@ test('the same reference again is the same reward; with other content it is refu
 })
 
 describe('gates and budget', () => {
-  type Row = readonly [
+  type Row = [
     string,
     { kyc?: number; restricted?: boolean; reward?: Partial<ManualReward>; whenClosed?: string; override?: boolean },
     string,
@@ -80,7 +80,7 @@ describe('gates and budget', () => {
   ]
   const big = { value: 200_000n, cost: 200_000n }
   const review = { holds: [{ by: 'large_prize', detail: 'it is reviewed' }], approvals: 2 }
-  const table: readonly Row[] = [
+  const table: Row[] = [
     ['enough of everything', { kyc: 2, reward: { kycRequired: 2 } }, 'reserved'],
     ['an unknown level where one is needed', { reward: { kycRequired: 2 } }, 'frozen', 'manual'],
     ['a low level', { kyc: 1, reward: { kycRequired: 2 } }, 'frozen'],

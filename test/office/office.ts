@@ -214,10 +214,11 @@ export async function audited({ database }: Office): Promise<Record<string, unkn
 }
 
 /** The budget's own sums against the ledger's: they must agree whatever was done. */
-export async function unbalanced({ database }: Office): Promise<unknown[]> {
-  return database.query(sql`
+export async function requireBalance({ database }: Office): Promise<void> {
+  const wrong: unknown[] = await database.query(sql`
     SELECT b.pool_id, b.reserved, b.spent FROM reward_budget b
     WHERE b.reserved <> COALESCE((SELECT sum(cost) FROM reward_ledger l
         WHERE l.pool_id = b.pool_id AND l.pool_period = b.period AND reserves), 0)
       OR (b.budget IS NOT NULL AND b.spent + b.reserved > b.budget + b.overrun)`)
+  if (wrong.length > 0) throw new Error(`a budget and its ledger differ: ${JSON.stringify(wrong)}`)
 }

@@ -13,7 +13,7 @@ import {
   pool,
   standing,
   startOffices,
-  unbalanced,
+  requireBalance,
 } from './office.ts'
 
 let offices: Awaited<ReturnType<typeof startOffices>>
@@ -28,7 +28,7 @@ beforeEach(async () => {
   others = [office.office, office.another(), office.another(), office.another()]
 })
 afterEach(async () => {
-  expect(await unbalanced(office)).toEqual([])
+  await requireBalance(office)
   await office.close()
 })
 

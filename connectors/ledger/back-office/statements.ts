@@ -85,6 +85,7 @@ export interface Deed {
     | 'reserves'
     | 'kycRequired'
     | 'failure'
+    | 'partner'
   > & {
     readonly hold: { readonly id: bigint } | null
   }
