@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import { BENCHES } from './commands/bench.ts'
+import { BUDGETS } from './commands/budgets.ts'
 import { demo } from './commands/demo.ts'
 import { explain } from './commands/explain.ts'
 import { HOLDS } from './commands/holds.ts'
@@ -37,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   sink,
   ...HOLDS,
   ...REWARDS,
+  ...BUDGETS,
   replay,
   lag,
   tail,

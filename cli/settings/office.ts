@@ -67,6 +67,7 @@ const file = setting('file', {
   help: 'CSV with a column id, reward_task_id or request_id, or one id a line; - is the standard input',
 })
 
+export const onePool = setting('pool', { type: 'text', placeholder: 'ID', help: 'only this pool' })
 const pool = setting('pool', { type: 'text', placeholder: 'ID', help: 'only those of this pool' })
 const type = setting('type', {
   type: 'text',

@@ -129,7 +129,7 @@ describe('whom and for what', () => {
     expect(all.stdout).toContain('2 shown, 510.00 in all')
     const ids = async (...filters: string[]): Promise<unknown> => {
       const [page] = lines(await run('holds', 'list', '--json', ...filters))
-      return (page?.['holds'] as { taskId: string }[]).map(({ taskId }) => taskId)
+      return ((page ?? {})['holds'] as { taskId: string }[]).map(({ taskId }) => taskId)
     }
     expect(await ids('--pool', 'other')).toEqual(['rt_2'])
     expect(await ids('--held-by', 'sharp_rise')).toEqual(['rt_2'])

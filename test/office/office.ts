@@ -25,7 +25,7 @@ export async function startOffices(): Promise<{ open(): Promise<Office>; stop():
   const schema = openDatabase({ url: template, allowNonDurable: true })
   await schema.migrate()
   await schema.close()
-  const server = connect({ connectionString: at(template, 'postgres'), poolSize: 1 })
+  const server = connect({ connectionString: at(template, 'postgres'), bigIntMode: 'number', poolSize: 1 })
   let offices = 0
   return {
     async open() {
