@@ -45,7 +45,7 @@ function unreadable(message: string): OncewardError {
 }
 
 export interface TargetSettings {
-  readonly ids: readonly string[] | undefined
+  readonly task: readonly string[] | undefined
   readonly file: string | undefined
 }
 
@@ -55,16 +55,16 @@ export interface TargetSettings {
  */
 export async function targetsOf(
   office: BackOffice,
-  { ids, file }: TargetSettings,
+  { task, file }: TargetSettings,
   matching: (() => Promise<readonly string[]>) | undefined,
 ): Promise<readonly string[]> {
-  const kinds = [ids, file, matching].filter((kind) => kind !== undefined)
+  const kinds = [task, file, matching].filter((kind) => kind !== undefined)
   if (kinds.length !== 1) {
     const what = kinds.length === 0 ? 'it is not said for which rewards' : 'that is said in more than one way'
     throw new OncewardError('ONCEWARD_E_USAGE', `${what}; write ids, or --file FILE, or filters such as --pool ID`)
   }
   if (matching !== undefined) return matching()
-  const given = ids ?? (file === undefined ? [] : idsIn(file, await readText('--file', file)))
+  const given = task ?? (file === undefined ? [] : idsIn(file, await readText('--file', file)))
   const found: string[] = []
   for (const id of given) found.push(id.startsWith('rid_') ? (await office.reward(id)).taskId : id)
   return [...new Set(found)]

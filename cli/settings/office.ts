@@ -46,7 +46,7 @@ export const policy = setting('policy', {
   help: 'payout policy (or a folder with its versions): pools, costs, KYC levels and reviews as it says; the terms that the ledger knows where it is left out',
 })
 
-const ids = setting('ids', {
+const task = setting('task', {
   type: 'list',
   positional: true,
   placeholder: 'ID...',
@@ -122,6 +122,6 @@ export const withoutReason = [as, actor, yes, json] as const
 export const MANDATE = [...withoutReason, why] as const
 export const HOLD_FILTERS = [pool, type, user, heldBy, assignee, olderThan, minCost] as const
 /** For which reviews a command is. */
-export const allHoldTargets = [ids, file, ...HOLD_FILTERS] as const
+export const allHoldTargets = [task, file, ...HOLD_FILTERS] as const
 /** For which rewards a command is. */
-export const allRewardTargets = [ids, file, pool, type, user, rule] as const
+export const allRewardTargets = [task, file, pool, type, user, rule] as const

@@ -41,7 +41,7 @@ describe('a dry run first', () => {
   test('nothing is changed without a yes, and it is said what would be', async () => {
     await pool(office, 'season', { budget: '15.00' })
     for (const id of ['rt_1', 'rt_2']) await give(office, { id, status: 'held' })
-    const dry = await run('holds', 'approve', 'rt_1', 'rt_2', 'rt_3', '--reason', 'fine')
+    const dry = await run('holds', 'approve', 'rt_1', 'rt_2', '--task', 'rt_3', '--reason', 'fine')
     expect(dry.code).toBe(1)
     expect(dry.stdout).toMatch(/rt_1 +u_1 +held +reserved +10\.00 +season/)
     expect(dry.stdout).toMatch(/rt_2 +refused +it costs 10\.00, and 5\.00 of 15\.00 is left/)

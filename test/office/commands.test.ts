@@ -99,7 +99,7 @@ describe('state × command', () => {
     ['resend', 'expired', false, 'refused', 'ended as expired'],
   ]
 
-  test.each(table)('%s of what is %s (in doubt: %s): %s', async (name, status, inDoubt, becomes, says) => {
+  test.each(table)('%s of what is %s (in doubt: %s): %s', async (name, status, inDoubt, ...[becomes, says]) => {
     await give(office, { id: 'rt_1', status, inDoubt })
     const before = await standing(office, 'rt_1')
     const outcome = await run(name)
