@@ -165,9 +165,9 @@ class OrderReader {
     const known = policy?.policy.pools.has(poolId ?? '') ?? false
     const poolPeriod = poolId === null || known ? terms.poolPeriod : await this.period(poolId)
     if (poolPeriod === undefined) {
-      say(
-        `the ledger has no budget of a pool ${String(poolId)} for this time; check its name, or give --policy, which declares pools`,
-      )
+      const where = policy === undefined ? 'the ledger does not have' : 'neither the policy nor the ledger has'
+      const hint = policy === undefined ? ', or give --policy, which declares pools' : ''
+      say(`${where} a budget of pool ${String(poolId)} for this time; check its name${hint}`)
       return undefined
     }
     return {

@@ -259,4 +259,50 @@ describe('rewards issue', () => {
     const view = await office.office.reward(manualTaskId("=cmd|'/c calc'!A1", "'; DROP TABLE reward_ledger; --"))
     expect(view).toMatchObject({ reward: { rarity: '\u202E😀' }, history: [{}, { reason: 'a "b"\n;c' }] })
   })
+
+  test('with a policy: pools, costs, KYC levels and reviews are as it says', async () => {
+    const policy = await file(
+      'policy.yaml',
+      [
+        'policy: payout',
+        'currency: EUR',
+        'pools:',
+        '  gifts: { budget: 100, period: daily }',
+        '  over: { budget: 100, until: 2020-01-01 }',
+        'catalogue: [{ type: fs, unit_cost: 0.135 }]',
+        'rates: { TRY: 0.02 }',
+        'review_from: 50',
+        'four_eyes_from: 60',
+        'kyc: { fs: 1 }',
+        'meta: { version: "1.0" }',
+      ].join('\n'),
+    )
+    const rows = [
+      'user_id,type,amount,currency,pool,reference',
+      'u_1,fs,10,,gifts,free spins',
+      'u_1,cash,100,TRY,gifts,lira',
+      'u_1,cash,55,EUR,gifts,review',
+      'u_1,cash,5,EUR,over,too late',
+    ]
+    await player(office, 'u_1', { kyc: 2 })
+    const path = await file('with-policy.csv', rows.join('\n'))
+    const line = ['rewards', 'issue', '--file', path, '--policy', policy, '--reason', 'r'] as const
+    expect(await run(...line, '--yes', '--json')).toMatchObject({ code: 0, error: undefined })
+    const view = (reference: string) => office.office.reward(manualTaskId('u_1', reference))
+    expect(await view('free spins')).toMatchObject({ status: 'reserved', cost: 135n, kycRequired: 1 })
+    expect((await view('free spins')).poolPeriod).toMatch(/^20\d\d-\d\d-\d\d$/)
+    expect(await view('lira')).toMatchObject({ status: 'reserved', cost: 200n, kycRequired: 2 })
+    expect(await view('review')).toMatchObject({
+      status: 'held',
+      holds: [{ reasons: [{ by: 'large_prize' }], approvals: 1 }],
+    })
+    expect(await view('too late')).toMatchObject({ status: 'held', holds: [{ reasons: [{ by: 'budget_closed' }] }] })
+    const unknown = await file(
+      'no-rate.csv',
+      `${rows[0]}\nu_1,cash,5,USD,gifts,dollars\nu_1,cash,5,EUR,nowhere,undeclared\n`,
+    )
+    const { error } = await run('rewards', 'issue', '--file', unknown, '--policy', policy, '--reason', 'r')
+    expect(error?.message).toContain('no-rate.csv:2: there is no exchange rate from USD to EUR')
+    expect(error?.message).toContain('no-rate.csv:3: neither the policy nor the ledger has a budget of pool nowhere')
+  })
 })
