@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { admitPersonally } from '../../connectors/ledger/back-office/admission.ts'
 import { decide } from '../../connectors/ledger/back-office/decision.ts'
