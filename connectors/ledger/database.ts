@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { type ConnectionPool, type Queryable, type SQLQuery, sql } from '@databases/pg'
 import { applyMigrations, connect } from '@databases/pg-migrations'
+import { InvariantError } from '../../core/assert.ts'
 import { type Logger, silentLogger } from '../../core/ports/logger.ts'
 import { ledgerError, notDurable } from './failures.ts'
 import { durabilityOf, type Row } from './rows.ts'
@@ -103,6 +104,8 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
+    // A bug of ours is no failure of Postgres, and nobody shall try it again.
+    if (error instanceof InvariantError) throw error
     throw ledgerError(error)
   }
 }

@@ -124,6 +124,21 @@ export const failure = ({ taskId, claim: token }: ClaimedTask, inDoubt: boolean)
   inDoubt,
 })
 
+/** What a holder of the claim may say of it, short of a payment: retry, failed, released. */
+export function verdicts({ taskId, claim: token }: ClaimedTask): readonly [Settlement, Settlement, Settlement] {
+  return [
+    { kind: 'retry', taskId, claim: token, delayMs: 0, reason: 'late' },
+    { kind: 'failed', taskId, claim: token, reason: 'late', inDoubt: false },
+    { kind: 'released', taskId, claim: token },
+  ]
+}
+
+export function only<T>(list: readonly T[]): T {
+  const [first] = list
+  if (first === undefined || list.length > 1) throw new Error(`${list.length} where one was expected`)
+  return first
+}
+
 export function change(userId: string, player: Partial<Player>, seq = 1): PlayerChange {
   return { userId, player: { kycLevel: null, restrictions: [], ...player }, asOf: '2025-11-03T12:00:00.000Z', seq }
 }
@@ -176,16 +191,16 @@ export async function openWorkbench(postgres: TestPostgres, { migrate = true } =
 }
 
 /** I1 to I5 of the ledger, asked of the tables themselves. */
-export async function expectInvariants({ query }: Pick<Workbench, 'query'>): Promise<void> {
+export async function expectInvariants(bench: Pick<Workbench, 'query'>): Promise<void> {
   expect(
-    await query(sql`
+    await bench.query(sql`
       SELECT l.reward_task_id, l.status, o.ledger_id IS NOT NULL AS queued FROM reward_ledger l
       FULL JOIN reward_outbox o ON o.ledger_id = l.id
       WHERE (o.ledger_id IS NOT NULL) <> COALESCE(l.status IN ('reserved', 'sent'), false)`),
     'I2: in the outbox exactly while reserved or sent',
   ).toEqual([])
   expect(
-    await query(sql`
+    await bench.query(sql`
       SELECT b.* FROM reward_budget b LEFT JOIN (
         SELECT pool_id, pool_period, COALESCE(sum(cost) FILTER (WHERE status = 'succeeded'), 0) AS spent,
           COALESCE(sum(cost) FILTER (WHERE reserves), 0) AS reserved
@@ -196,14 +211,14 @@ export async function expectInvariants({ query }: Pick<Workbench, 'query'>): Pro
     'I3: the budget is the sum of the ledger and not above itself',
   ).toEqual([])
   expect(
-    await query(sql`
+    await bench.query(sql`
       SELECT l.reward_task_id, l.status, l.moves FROM reward_ledger l
       WHERE l.status <> (SELECT to_status FROM reward_history h WHERE h.ledger_id = l.id ORDER BY move DESC LIMIT 1)
         OR l.moves <> (SELECT count(*) FROM reward_history h WHERE h.ledger_id = l.id)`),
     'I5: the history ends where the row is',
   ).toEqual([])
   expect(
-    await query(sql`
+    await bench.query(sql`
       SELECT l.reward_task_id, l.status FROM reward_ledger l
       LEFT JOIN reward_freeze f ON f.ledger_id = l.id
       LEFT JOIN reward_hold h ON h.ledger_id = l.id AND h.decision IS NULL

@@ -86,7 +86,8 @@ UPDATE reward_ledger SET moves = 1;
 
 CREATE FUNCTION reward_ledger_before_insert() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.status <> 'pending' AND NOT reward_move_allowed('pending', NEW.status) THEN
+  -- A payment follows on a reservation or on a call; nothing begins with it.
+  IF NEW.status = 'succeeded' OR NEW.status <> 'pending' AND NOT reward_move_allowed('pending', NEW.status) THEN
     RAISE EXCEPTION 'a reward cannot begin as %', NEW.status USING ERRCODE = 'check_violation';
   END IF;
   NEW.moves := CASE WHEN NEW.status = 'pending' THEN 1 ELSE 2 END;
@@ -123,7 +124,8 @@ BEGIN
   PERFORM reward_budget_follows(pool_id, pool_period, reserved, 0)
   FROM (
     SELECT pool_id, pool_period, sum(cost) AS reserved FROM fresh
-    WHERE reserves AND pool_id IS NOT NULL GROUP BY pool_id, pool_period ORDER BY pool_id, pool_period
+    WHERE reserves AND pool_id IS NOT NULL GROUP BY pool_id, pool_period
+    ORDER BY pool_id COLLATE "C", pool_period COLLATE "C"
   ) AS sums;
   RETURN NULL;
 END $$;
@@ -170,7 +172,8 @@ BEGIN
     FROM after JOIN before USING (id)
     WHERE after.pool_id IS NOT NULL
       AND (after.reserves <> before.reserves OR after.status = 'succeeded' AND before.status <> 'succeeded')
-    GROUP BY after.pool_id, after.pool_period ORDER BY after.pool_id, after.pool_period
+    GROUP BY after.pool_id, after.pool_period
+    ORDER BY after.pool_id COLLATE "C", after.pool_period COLLATE "C"
   ) AS sums;
   RETURN NULL;
 END $$;
