@@ -154,6 +154,20 @@ describe('state × command', () => {
     ])
   })
 
+  test('whose time is up is not released, but what is in doubt never expires', async () => {
+    for (const [id, inDoubt] of [
+      ['rt_1', false],
+      ['rt_2', true],
+    ] as const)
+      await give(office, { id, status: 'frozen', inDoubt })
+    await office.database.query(sql`UPDATE reward_freeze SET expires_at = now() - interval '1 second'`)
+    expect(await run('release')).toMatchObject({
+      kind: 'refused',
+      detail: expect.stringContaining('its time was up at'),
+    })
+    expect(await run('release', 'rt_2')).toMatchObject({ kind: 'done', to: 'reserved' })
+  })
+
   test('a reward that nobody has is named', async () => {
     expect(await run('freeze', 'rt_gone')).toMatchObject({ kind: 'refused', code: 'ONCEWARD_E_REWARD_UNKNOWN' })
     await expect(office.office.reward('rt_gone')).rejects.toMatchObject({ code: 'ONCEWARD_E_REWARD_UNKNOWN' })

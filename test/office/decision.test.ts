@@ -41,7 +41,6 @@ const anyFacts: fc.Arbitrary<RewardFacts> = fc.record({
   softCap: fc.option(cents),
   reserves: fc.boolean(),
   kycRequired: fc.integer({ min: 0, max: 3 }),
-  approvals: fc.constantFrom(1, 2),
   partner: fc.option(fc.constant('wallet')),
   failure: fc.constant(null),
   payoutId: fc.constant(null),

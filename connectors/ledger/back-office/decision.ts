@@ -127,7 +127,8 @@ function release(command: Mandate, facts: RewardFacts, position: PoolPosition | 
   if (status === 'voided' || status === 'expired') return ended(facts)
   if (status !== 'frozen') return { kind: 'unchanged', detail: `it is ${status}, not frozen` }
   const expiresAt = facts.freeze?.expiresAt ?? null
-  if (expiresAt !== null && expiresAt <= facts.now) {
+  // One that is in doubt does not expire: it may have been paid.
+  if (!facts.reserves && expiresAt !== null && expiresAt <= facts.now) {
     return refused(
       `its time was up at ${new Date(expiresAt).toISOString()}; issue another one where the player is to have it`,
     )

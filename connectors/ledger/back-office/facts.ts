@@ -16,8 +16,6 @@ export interface RewardFacts {
   readonly softCap: Cents | null
   readonly reserves: boolean
   readonly kycRequired: number
-  /** People who must approve it where it is held. */
-  readonly approvals: number
   readonly partner: string | null
   readonly failure: string | null
   readonly payoutId: string | null

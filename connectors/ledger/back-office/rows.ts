@@ -48,7 +48,6 @@ export function factsOf(row: Row): RewardFacts {
     softCap: moneyOrNull(row, 'soft_cap'),
     reserves: row['reserves'] as boolean,
     kycRequired: row['kyc_required'] as number,
-    approvals: number(row, 'people'),
     partner: textOrNull(row, 'partner'),
     failure: textOrNull(row, 'failure'),
     payoutId: textOrNull(row, 'payout_id'),

@@ -28,7 +28,7 @@ export function rewardFacts(taskIds: readonly string[]): SQLQuery {
   return sql`
     SELECT
       l.id, l.reward_task_id, l.user_id, l.status, l.pool_id, l.pool_period, l.cost, l.soft_cap, l.reserves,
-      l.kyc_required, l.payout_id, l.origin, l.approvals AS people, l.partner, l.failure, l.type, l.value, l.currency,
+      l.kyc_required, l.payout_id, l.origin, l.partner, l.failure, l.type, l.value, l.currency,
       CASE WHEN l.origin = 'manual' THEN
         (SELECT actor FROM reward_history WHERE ledger_id = l.id AND move = 1)
       END AS issuer,
