@@ -109,7 +109,8 @@ test('of a person who freezes and a sink that sends, either comes first and the 
 test('one reference that several people issue at once is one reward', async () => {
   await pool(office)
   for (let n = 0; n < REPEATS / 2; n++) {
-    const reward = manual(`ticket ${n}`)
+    // Without a pool nothing but the reference itself keeps them apart.
+    const reward = manual(`ticket ${n}`, n % 2 === 0 ? { poolId: null } : {})
     const people: Mandate[] = [ANN, BOB, ANN, BOB]
     const outcomes = await Promise.all(
       people.map(async (mandate, i) => (await others[i]?.issue(mandate, [reward])) ?? []),
