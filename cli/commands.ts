@@ -5,6 +5,7 @@ import { explain } from './commands/explain.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
+import { reconcile } from './commands/reconcile.ts'
 import { replay } from './commands/replay.ts'
 import { RULES_CONTROL } from './commands/rules-control.ts'
 import { rulesLint } from './commands/rules-lint.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   lag,
   tail,
   explain,
+  reconcile,
   partner,
   simulate,
   ...BENCHES,

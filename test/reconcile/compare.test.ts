@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { requestIdOf } from '../../core/ids.ts'
 import { DIFFERENCE_KINDS } from '../../pipeline/reconcile/difference.ts'

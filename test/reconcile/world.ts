@@ -112,7 +112,7 @@ export function lineFor(ledger: LedgerEntry): StatementLine {
 export function worldOf(accounts: Account[]): World {
   const pools = new Map<string, Mutable<BudgetEntry>>()
   for (const { ledger } of accounts) {
-    if (ledger?.poolId == null) continue
+    if (ledger === undefined || ledger.poolId === null) continue
     const { poolId, poolPeriod: period } = ledger
     const row = pools.get(poolId) ?? { poolId, period, budget: 10_000_000n, spent: 0n, reserved: 0n, overrun: 0n }
     if (ledger.status === 'succeeded') row.spent += ledger.cost
