@@ -42,6 +42,8 @@ export interface Beside {
 export interface HistoryEnd {
   /** Where it ends; null: there is none. */
   readonly status: RewardStatus | null
+  /** It ends before the moves that the row has counted: the end was taken away, and does not say where the row is. */
+  readonly cut: boolean
   /** Every move follows on the one before, and there are as many as the row says. */
   readonly whole: boolean
   /** Somebody other than a sink has moved it. */

@@ -8,9 +8,9 @@ import { type Group, type Terms, WAITING_AFTER_MS } from './sides.ts'
 
 type Booked = Group & { readonly ledger: LedgerEntry }
 
-/** Where its history ends is where the row is, for nothing that was written there is ever changed. */
+/** Where its history ends is where the row is, for nothing that was written there is ever changed; unless its end is gone. */
 export function trueStatus({ status, history }: LedgerEntry): RewardStatus {
-  return history.status ?? status
+  return history.cut ? status : (history.status ?? status)
 }
 
 export function compareHistory(group: Booked): Difference[] {
@@ -20,7 +20,7 @@ export function compareHistory(group: Booked): Difference[] {
     return [differenceOf('history_gap', group, { says: { ledger: status, history: 'nothing' }, cause })]
   }
   const says = { ledger: status, history: history.status }
-  if (history.status !== status) {
+  if (history.status !== status && !history.cut) {
     const cause = 'the status was changed while the triggers of the ledger were off; the history says what it was'
     return [differenceOf('history_status', group, { says, cause })]
   }

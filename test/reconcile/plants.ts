@@ -68,7 +68,7 @@ export const PLANTS: readonly Plant[] = [
     a.statement = []
     row((l) => {
       l.source = null
-      l.history = { status: null, whole: false, byPerson: false }
+      l.history = { status: null, cut: false, whole: false, byPerson: false }
       l.beside = { outbox: false, openHold: false, frozenBy: null }
     })(a)
   }),
@@ -244,6 +244,12 @@ export const PLANTS: readonly Plant[] = [
     'the history is deleted',
     ANY,
     row((l) => (l.history = { ...l.history, status: null, whole: false })),
+  ),
+  plant(
+    'history_gap',
+    'the last move is deleted',
+    ['succeeded', 'failed', 'held'],
+    row((l) => (l.history = { ...l.history, status: 'pending', cut: true, whole: false })),
   ),
   plant(
     'stuck',

@@ -88,7 +88,7 @@ export function account(n: number, life: Life, pool: string | null = 'nov'): Acc
       openHold: status === 'held',
       frozenBy: status === 'frozen' ? 'stream' : null,
     },
-    history: { status, whole: true, byPerson: status === 'voided' || origin === 'manual' },
+    history: { status, cut: false, whole: true, byPerson: status === 'voided' || origin === 'manual' },
   }
   const line = { ...lineFor(ledger), state: 'paid' as const }
   const statement = paid ? [line] : status === 'failed' ? [{ ...line, state: 'failed' as const }] : []

@@ -35,6 +35,7 @@ export function entryOf(row: Row): LedgerEntry {
     },
     history: {
       status: row['ends'] as LedgerEntry['history']['status'],
+      cut: row['cut'] as boolean,
       whole: row['whole'] as boolean,
       byPerson: row['by_person'] as boolean,
     },

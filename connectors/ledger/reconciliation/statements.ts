@@ -38,7 +38,7 @@ export function entriesStatement(after: bigint, limit: number): SQLQuery {
       (extract(epoch FROM h.sent_at) * 1000)::float8 AS sent_at,
       t.source, o.ledger_id IS NOT NULL AS outbox, f.frozen_by,
       EXISTS (SELECT FROM reward_hold r WHERE r.ledger_id = l.id AND r.decision IS NULL) AS open_hold,
-      h.ends, coalesce(h.follows AND h.moves = l.moves, false) AS whole, coalesce(h.by_person, false) AS by_person
+      h.ends, coalesce(h.moves < l.moves, false) AS cut, coalesce(h.follows AND h.moves = l.moves, false) AS whole, coalesce(h.by_person, false) AS by_person
     FROM page l
     LEFT JOIN histories h ON h.ledger_id = l.id
     LEFT JOIN reward_task t ON t.ledger_id = l.id
