@@ -4,15 +4,15 @@ import { type Cents, parseMoney } from '../../core/money.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
 import type { TopicEntry } from './sides.ts'
 
-const SAYS: Readonly<Record<string, TopicEntry['said']>> = {
-  'reward_task.created': 'created',
-  'reward_task.frozen': 'frozen',
-  'reward_task.expired': 'expired',
-}
+const SAYS: ReadonlyMap<string, TopicEntry['said']> = new Map([
+  ['reward_task.created', 'created'],
+  ['reward_task.frozen', 'frozen'],
+  ['reward_task.expired', 'expired'],
+])
 
 export type ReadEntry =
   | { readonly kind: 'reward'; readonly entry: TopicEntry }
-  /** About a player, or of a type that is not known here. */
+  /** About a player. */
   | { readonly kind: 'other' }
   /** The sinks put it into the dead-letter topic. */
   | { readonly kind: 'unreadable' }
@@ -20,8 +20,10 @@ export type ReadEntry =
 export function readTopicEntry(record: LogRecord): ReadEntry {
   try {
     const value = object(JSON.parse(record.value?.toString() ?? ''))
-    const said = SAYS[text(value['type'])]
-    if (said === undefined) return { kind: 'other' }
+    const type = text(value['type'])
+    if (type === 'player.changed') return { kind: 'other' }
+    const said = SAYS.get(type)
+    if (said === undefined) return { kind: 'unreadable' }
     return { kind: 'reward', entry: entryOf(said, value, record) }
   } catch {
     return { kind: 'unreadable' }
