@@ -113,14 +113,19 @@ function paragraph(difference: Difference): string {
     ['period', difference.period],
   ].flatMap(([name, id]) => (id === null ? [] : [`${name} ${id}`]))
   const sides = Object.entries(says).map(([side, text]) => `${side}: ${text}`)
-  return `${kind}  ${ids.join('  ')}\n    ${sides.join('; ')}\n    likely: ${cause}\n`
+  return [`${kind}  ${ids.join('  ')}`, `    ${sides.join('; ')}`, `    likely: ${cause}`].map(lineOf).join('')
+}
+
+/** What others wrote must not steer the terminal. */
+function lineOf(text: string): string {
+  return `${text.replaceAll(/\p{Cc}/gu, '\uFFFD')}\n`
 }
 
 function proposals(listed: readonly Difference[]): string {
   const commands = [...new Set(listed.flatMap(({ fix }) => fix ?? []))]
   if (commands.length === 0)
     return 'none of these can be mended by a command of ours; the likely causes say whom to ask\n'
-  return `what may mend it, once the cause is clear; nothing has been done:\n${commands.map((line) => `    ${line}\n`).join('')}`
+  return `what may mend it, once the cause is clear; nothing has been done:\n${commands.map((command) => lineOf(`    ${command}`)).join('')}`
 }
 
 /** The last line of --json. */

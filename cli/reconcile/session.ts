@@ -67,6 +67,7 @@ export async function runReconciliation(log: Log | undefined, context: Context<R
   const kept = new Kept(settings.show)
   const out = await openOutput(context, kept)
   const reader = openLedgerReader({ url: settings.db, logger })
+  const progress = progressOf(context)
   const topics = topicNames(settings.prefix)
   const application = settings.application ?? `${settings.prefix ?? ''}onceward`
   try {
@@ -78,10 +79,11 @@ export async function runReconciliation(log: Log | undefined, context: Context<R
         terms,
         dir,
         found: (differences) => out.take(differences),
-        progress: progressOf(context),
+        progress: progress.update,
         signal,
       }),
     )
+    progress.end()
     await out.end(reconciled, [
       ...(log === undefined ? [] : [topics.rewards]),
       'the ledger, its budgets',
@@ -129,16 +131,27 @@ const PHASES: Readonly<Record<Phase, { readonly label: string; readonly unit: st
 }
 
 /** One bar for each phase; a phase that is over leaves a line. */
-function progressOf({ terminal, clock }: Context<ReconcileSettings>): ReconciliationOptions['progress'] {
+function progressOf({ terminal, clock }: Context<ReconcileSettings>): {
+  readonly update: ReconciliationOptions['progress']
+  end(): void
+} {
   let open: { phase: Phase; bar: ReturnType<typeof createProgress>; done: number } | undefined
-  return (phase, done, share) => {
-    if (open?.phase !== phase) {
-      if (open !== undefined)
-        open.bar.finish(`${PHASES[open.phase].label}: ${formatCount(open.done)} ${PHASES[open.phase].unit}`)
-      open = { phase, bar: createProgress({ terminal, clock, ...PHASES[phase] }), done }
-    }
-    open.done = done
-    open.bar.update({ done, share })
+  const end = (): void => {
+    if (open === undefined) return
+    const { label, unit } = PHASES[open.phase]
+    open.bar.finish(`${label}: ${formatCount(open.done)} ${unit}`)
+    open = undefined
+  }
+  return {
+    update(phase, done, share) {
+      if (open?.phase !== phase) {
+        end()
+        open = { phase, bar: createProgress({ terminal, clock, ...PHASES[phase] }), done }
+      }
+      open.done = done
+      open.bar.update({ done, share })
+    },
+    end,
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { writeError } from '../../connectors/files/errors.ts'
 
 /** Characters of one run; what a spool holds in memory at most, twice while it is sorted and written. */
-const RUN_CHARACTERS = 32 << 20
+const RUN_CHARACTERS = 16 << 20
 const CHUNK_BYTES = 128 << 10
 const LINES_AT_ONCE = 1_000
 

@@ -6,7 +6,7 @@ export interface Said {
   readonly says: Readonly<Record<string, string>>
   readonly cause: string
   /** A move that a person may make with `onceward rewards`. */
-  readonly command?: 'resend' | 'void' | 'release'
+  readonly command?: 'resend' | 'void' | 'release' | 'requeue'
   /** Any other command. */
   readonly fix?: string
   readonly payoutId?: string | null
@@ -33,8 +33,15 @@ export function differenceOf(kind: DifferenceKind, group: Group, said: Said): Di
   }
 }
 
-function rewardsCommand(command: string, taskId: string, kind: DifferenceKind): string {
-  return `onceward rewards ${command} --task ${taskId} --reason "reconcile: ${kind}"`
+/** `requeue`: what is frozen by hand leaves the outbox, and what is released goes into it. */
+function rewardsCommand(command: NonNullable<Said['command']>, taskId: string, kind: DifferenceKind): string {
+  const of = (verb: string): string => `onceward rewards ${verb} ${quoted(taskId)} --reason "reconcile: ${kind}"`
+  return command === 'requeue' ? `${of('freeze')} && ${of('release')}` : of(command)
+}
+
+/** An id of somebody else's making is no part of a command that a person copies. */
+function quoted(id: string): string {
+  return /^\w[\w-]*$/.test(id) ? id : `'${id.replaceAll("'", `'\\''`)}'`
 }
 
 export function money(cents: Cents, currency: string | null): string {

@@ -50,7 +50,7 @@ export function compareBeside(group: Booked, status: RewardStatus, terms: Terms,
 }
 
 const BESIDE = {
-  outbox_missing: { cause: 'its row was deleted from the outbox, so nobody will pay it', command: 'resend' },
+  outbox_missing: { cause: 'its row was deleted from the outbox, so nobody will pay it', command: 'requeue' },
   outbox_extra: {
     cause: 'a row was put into the outbox by hand; the sinks will not pay it, for they look at the status',
   },
@@ -73,7 +73,6 @@ function judgeAge(group: Booked, status: RewardStatus, terms: Terms, findings: F
       cause: paid
         ? 'the wallet has paid and no answer was booked since; no sink seems to run'
         : 'no sink runs for its partner, or the partner has been away for longer than the tries go on',
-      ...(status === 'pending' ? {} : { command: 'resend' }),
     }),
   )
 }

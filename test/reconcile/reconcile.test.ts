@@ -312,7 +312,9 @@ describe('the topic and the statement', () => {
     expect(text).toMatch(/^paid in the ledger, not in the statement +6$/m)
     expect(text.match(/^not_in_statement {2}task/gm)).toHaveLength(2)
     expect(text).toMatch(/and 4 more; --out FILE has them all/)
-    expect(text).toMatch(/nothing has been done:\n {4}onceward rewards resend --task rt_3 /)
+    expect(text).toMatch(
+      /nothing has been done:\n {4}onceward rewards freeze rt_3 --reason .* && onceward rewards release rt_3 /,
+    )
     expect(readFileSync(all, 'utf8').trim().split('\n')).toHaveLength(7)
   })
 

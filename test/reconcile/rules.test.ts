@@ -52,6 +52,20 @@ test('where the ledger has no row, a second payment is a finding of its own', ()
   expect(kindsOf({ ...one, ledger: undefined })).toEqual(['paid_twice', 'topic_not_in_ledger'])
 })
 
+test('an id that somebody made up is quoted where a command is proposed', () => {
+  const fixOf = (taskId: string): unknown => {
+    const one = account(1, 'failed')
+    if (one.ledger !== undefined) one.ledger.taskId = taskId
+    for (const line of one.statement) line.state = 'paid'
+    return compareGroup({ ...groupOf(one), topic: [] }, { ...TERMS, topic: undefined }).differences.map(
+      ({ fix }) => fix,
+    )
+  }
+  const why = '--reason "reconcile: other_state"'
+  expect(fixOf('rt_1')).toEqual([`onceward rewards resend rt_1 ${why}`])
+  expect(fixOf("$(rm -rf ~)'; x")).toEqual([`onceward rewards resend '$(rm -rf ~)'\\''; x' ${why}`])
+})
+
 test('a sum that was changed beyond the budget is one finding', () => {
   const made = worldOf([account(1, 'succeeded')])
   for (const row of made.budgets) row.spent += 2n * (row.budget ?? 0n)
