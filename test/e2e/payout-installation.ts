@@ -32,7 +32,18 @@ export interface PayoutInstallation {
   /** How the partner behaves from now on. */
   behave(change: object): Promise<void>
   statement(): Promise<string>
+  /** What the partner has counted. */
+  counted(): Promise<PartnerCounts>
   stop(): Promise<void>
+}
+
+export interface PartnerCounts {
+  readonly distinct: number
+  readonly repeats: number
+  readonly differing_repeats: number
+  readonly bad_signatures: number
+  readonly malformed: number
+  readonly faults: Readonly<Record<string, number>>
 }
 
 export async function install(dir: string, policy: string): Promise<PayoutInstallation> {
@@ -70,7 +81,8 @@ export async function install(dir: string, policy: string): Promise<PayoutInstal
     )
     const behave = (change: object): Promise<void> => control(url, change)
     const statement = async (): Promise<string> => (await fetch(`${url}/statement?format=csv`)).text()
-    return { brokers, prefix: PREFIX, topics, log, postgres, ledger, sinks, deaths, behave, statement, stop }
+    const counted = async (): Promise<PartnerCounts> => (await (await fetch(`${url}/stats`)).json()) as PartnerCounts
+    return { brokers, prefix: PREFIX, topics, log, postgres, ledger, sinks, deaths, behave, statement, counted, stop }
   } catch (error) {
     await stop()
     throw error

@@ -23,7 +23,7 @@ import { install, type PayoutInstallation } from './payout-installation.ts'
 import { linesOf, plant } from './payout-plants.ts'
 import { expectedRewards, type Expected, FROZEN, HELD, policyText, POOL, recordOf } from './payout-tasks.ts'
 
-const REWARDS = Number(process.env['ONCEWARD_PAYOUT_TASKS'] ?? 2_000)
+const REWARDS = Number(process.env['ONCEWARD_PAYOUT_TASKS'] ?? 10_000)
 /** Generous: a condition is waited for, not a machine. */
 const PATIENCE_MS = 120_000 + REWARDS * 40
 const GROUP = 'payout.onceward.sink'
@@ -65,6 +65,16 @@ describe.skipIf(!kafkaForTests().available)(`${REWARDS} rewards, four sinks, fau
       statement = await place.statement()
       expect(place.deaths).toEqual([])
       expect(faults).toMatchObject({ killed: expect.toSatisfy((killed: number) => killed >= 6), restarted: 2 })
+
+      // Otherwise nothing of this was put to the test: some were paid, and asked for again.
+      const { distinct, repeats, faults: done, ...wrong } = await place.counted()
+      expect([distinct, repeats > REWARDS / 50, (done['late'] ?? 0) > 0, (done['lose'] ?? 0) > 0]).toEqual([
+        REWARDS,
+        true,
+        true,
+        true,
+      ])
+      expect(wrong).toMatchObject({ differing_repeats: 0, bad_signatures: 0, malformed: 0 })
 
       const ids = linesOf(statement).map(({ request_id: id }) => id)
       expect(new Set(ids).size).toBe(ids.length)
