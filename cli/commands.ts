@@ -8,6 +8,7 @@ import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
 import { POLICY } from './commands/policy.ts'
+import { reconcile } from './commands/reconcile.ts'
 import { replay } from './commands/replay.ts'
 import { REWARDS } from './commands/rewards.ts'
 import { RULES_CONTROL } from './commands/rules-control.ts'
@@ -43,6 +44,7 @@ export const COMMANDS: readonly Command[] = [
   lag,
   tail,
   explain,
+  reconcile,
   partner,
   simulate,
   ...BENCHES,
