@@ -71,7 +71,12 @@ export function clearStatement(claims: readonly ClaimRef[]): SQLQuery {
       JOIN reward_outbox o ON o.ledger_id = l.id AND o.claim = a.claim
       ORDER BY o.ledger_id FOR UPDATE OF o
     ), judged AS MATERIALIZED (
-      SELECT a.ledger_id, a.attempts, l.reward_task_id, l.status, ${STOP_REASONS} AS reasons
+      SELECT
+        a.ledger_id, l.reward_task_id, l.status, ${STOP_REASONS} AS reasons,
+        -- A reward that begins as reserved has made two moves: most need no look into the history.
+        a.attempts > 0 OR l.status = 'sent' OR (l.moves > 2 AND EXISTS (
+          SELECT FROM reward_history h WHERE h.ledger_id = l.id AND h.to_status = 'sent'
+        )) AS again
       FROM asked a JOIN reward_ledger l ON l.id = a.ledger_id LEFT JOIN player_state p ON p.user_id = l.user_id
     ), sent AS (
       UPDATE reward_ledger l SET status = 'sent', reason = NULL, actor = 'sink'
@@ -79,8 +84,7 @@ export function clearStatement(claims: readonly ClaimRef[]): SQLQuery {
     ), stopped AS (
       UPDATE reward_ledger l
       SET status = 'frozen', actor = 'sink', reason = 'the player is protected at the moment of the call',
-          reserves = j.attempts > 0
-            OR EXISTS (SELECT FROM reward_history h WHERE h.ledger_id = l.id AND h.to_status = 'sent')
+          reserves = j.again
       FROM judged j WHERE l.id = j.ledger_id AND j.reasons IS NOT NULL
       RETURNING l.id, l.user_id, j.reasons
     ), unqueued AS (
@@ -90,7 +94,7 @@ export function clearStatement(claims: readonly ClaimRef[]): SQLQuery {
       SELECT s.id, s.user_id, 'sink', s.reasons, now() + ${EXPIRY_MS} * interval '1 millisecond'
       FROM stopped s JOIN reward_task t ON t.ledger_id = s.id
     )
-    SELECT reward_task_id, reasons FROM judged`
+    SELECT reward_task_id, reasons, again FROM judged`
 }
 
 /** The rule's frozen_expiry in ms, from whatever the task has there: null where it is none, or beyond 300 years. */

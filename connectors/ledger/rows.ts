@@ -181,7 +181,8 @@ export function claimedOf(row: Row): ClaimedTask {
 
 export function clearanceOf(row: Row): readonly [taskId: string, Clearance] {
   const reasons = row['reasons'] as FreezeReason[] | null
-  return [taskIdOf(row), reasons === null ? { kind: 'send' } : { kind: 'frozen', reasons }]
+  const cleared = { kind: 'send', again: row['again'] as boolean } as const
+  return [taskIdOf(row), reasons === null ? cleared : { kind: 'frozen', reasons }]
 }
 
 export function paidOf(row: Row): { readonly ledgerId: bigint; readonly taskId: string; readonly queued: boolean } {
