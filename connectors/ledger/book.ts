@@ -20,6 +20,9 @@ import { type KnownReward, knownOf, ledgerIdOf, taskIdOf } from './rows.ts'
 /** Tries until nothing has come in between: another sink's booking of the same task, or of a pool's first. */
 const TRIES_MAX = 10
 
+/** Rows in one statement; bounds the memory of a statement, not of a batch. */
+const ROWS_MAX = 1_000
+
 type Outcome =
   | { readonly kind: 'booked'; readonly booked: Booked }
   /** Rows of pools to be made, or to be locked as well, before it can be. */
@@ -71,8 +74,9 @@ async function findKnown(run: Transaction, arrivals: readonly Arrival[]): Promis
 
 async function carryOut(run: Transaction, plan: BookingPlan, known: readonly KnownReward[]): Promise<void> {
   const ids = new Map(known.map(({ taskId, ledgerId }) => [taskId, ledgerId]))
-  if (plan.beginnings.length > 0) {
-    for (const row of await run(beginStatement(plan.beginnings))) ids.set(taskIdOf(row), ledgerIdOf(row))
+  for (let from = 0; from < plan.beginnings.length; from += ROWS_MAX) {
+    const rows = await run(beginStatement(plan.beginnings.slice(from, from + ROWS_MAX)))
+    for (const row of rows) ids.set(taskIdOf(row), ledgerIdOf(row))
   }
   if (plan.moves.length > 0) await run(moveStatement(plan.moves.map((move) => named(move, ids))))
 }

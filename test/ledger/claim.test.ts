@@ -1,6 +1,8 @@
 import { sql } from '@databases/pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openDatabase } from '../../connectors/ledger/database.ts'
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
+import { claimStatement, claimTurnStatement } from '../../connectors/ledger/pay-statements.ts'
 import { OncewardError } from '../../core/errors.ts'
 import type { ClaimedTask, Ledger, LedgerTask } from '../../core/ports/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
@@ -114,18 +116,42 @@ describe('a partner that is ordered by player', () => {
     expect(await claim(ledger, 9)).toEqual([])
   })
 
-  test('does not get an older one, let go late, while a newer one is under way', async () => {
-    const holds = [{ by: 'large_prize', detail: 'it is' }]
-    await book(ledger, [{ ...ordered(1, 'a'), holds }, ordered(2, 'a')])
-    const newer = only(await claim(ledger, 9))
-    await bench.query(sql`
-      UPDATE reward_hold SET decision = 'approved', decided_by = 'anna', decided_at = now()`)
+  const holds = [{ by: 'large_prize', detail: 'it is' }]
+  /** As a person lets go of what is held. */
+  const letGo = async (): Promise<void> => {
+    await bench.query(sql`UPDATE reward_hold SET decision = 'approved', decided_by = 'anna', decided_at = now()`)
     await bench.query(sql`UPDATE reward_ledger SET status = 'reserved', reserves = true WHERE status = 'held'`)
     await bench.query(sql`
       INSERT INTO reward_outbox SELECT id, partner, user_id, ordered FROM reward_ledger WHERE threshold = 1`)
+  }
+
+  test('does not get an older one, let go late, while a newer one is under way', async () => {
+    await book(ledger, [{ ...ordered(1, 'a'), holds }, ordered(2, 'a')])
+    const newer = only(await claim(ledger, 9))
+    await letGo()
     expect(await claim(ledger, 9)).toEqual([])
     await ledger.settle([paid(newer.taskId)])
     expect(only(await claim(ledger, 9)).taskId).toBe(ordered(1, 'a').taskId)
+  })
+
+  test('nor at the very moment at which another sink claims the newer one', async () => {
+    await book(ledger, [{ ...ordered(1, 'a'), holds }, ordered(2, 'a')])
+    const other = openDatabase({ url: bench.url, allowNonDurable: true })
+    let second: readonly ClaimedTask[] | undefined
+    const first = await other.write(async (run) => {
+      await run(claimTurnStatement('wallet'))
+      const rows = await run(claimStatement({ owner: 'other', partner: 'wallet', limit: 9, leaseMs: 60_000 }))
+      await letGo()
+      void claim(ledger, 9).then((claimed) => (second = claimed))
+      await eventually('the second claimer waits, or has claimed', async () => {
+        const waiting = await bench.query(sql`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)
+        return waiting.length > 0 || second !== undefined
+      })
+      return rows
+    })
+    await eventually('the second claimer is through', () => Promise.resolve(second !== undefined))
+    expect([first.length, second]).toEqual([1, []])
+    await other.close()
   })
 
   test('never has two of one player under way, however many claim at the same time', async () => {

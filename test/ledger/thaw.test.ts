@@ -1,6 +1,8 @@
 import { sql } from '@databases/pg'
 import * as fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openDatabase } from '../../connectors/ledger/database.ts'
+import { lockRewardsStatement } from '../../connectors/ledger/move-statements.ts'
 import { decideGates } from '../../core/gates.ts'
 import type { Player } from '../../core/model/player.ts'
 import type { ClaimedTask, Ledger, LedgerTask, PoolFacts } from '../../core/ports/ledger.ts'
@@ -147,7 +149,7 @@ describe('what the look at the call has frozen', () => {
   })
 
   test('is let go within the limit, once by several sinks at the same time', async () => {
-    const users = await stopAll(entries(60))
+    const users = await stopAll(Array.from({ length: 60 }, (_, n) => entry(n, n % 3 === 0 ? {} : { poolId: null })))
     await free(users)
     expect(await ledger.thaw(admit, 7)).toEqual(moved(7))
     const sinks = [bench.open(), bench.open(), bench.open(), bench.open()]
@@ -158,6 +160,18 @@ describe('what the look at the call has frozen', () => {
     }
     expect(together).toBe(60)
     expect(await ledger.outstanding()).toBe(60)
+  })
+
+  test('and is in somebody’s hands at the moment is passed over, and goes the next time', async () => {
+    const users = await stopAll(entries(3, { poolId: null }))
+    await free(users)
+    const other = openDatabase({ url: bench.url, allowNonDurable: true })
+    await other.write(async (run) => {
+      await run(lockRewardsStatement([entry(1).taskId]))
+      expect(await ledger.thaw(admit, 10)).toEqual(moved(2))
+    })
+    expect(await ledger.thaw(admit, 10)).toEqual(moved(1))
+    await other.close()
   })
 })
 
