@@ -290,7 +290,7 @@ describe('texts and amounts', () => {
       const { taskId, userId, eventId, ruleId, threshold, reward, guardrails, source, raw } = one
       expect(claimed?.task).toEqual({ taskId, userId, eventId, ruleId, threshold, reward, guardrails, source, raw })
       expect(await bench.ledger.clear([{ taskId, claim: claimed?.claim ?? 0n }])).toEqual(
-        new Map([[text, { kind: 'send' }]]),
+        new Map([[text, { kind: 'send', again: false }]]),
       )
       const retry = { kind: 'retry', taskId, claim: claimed?.claim ?? 0n, delayMs: 0, reason: text } as const
       await bench.ledger.settle([retry, paid(text, text, text)])

@@ -238,7 +238,7 @@ test('the look at the call gives the answers of the gates, for whatever player',
     const decision = decideGates({ player: known, kycRequired, kycUnknown: 0, at: now })
     kinds.add(decision.kind)
     expect(clearances.get(tasks[n]?.taskId ?? '')).toEqual(
-      decision.kind === 'pass' ? { kind: 'send' } : { kind: 'frozen', reasons: decision.reasons },
+      decision.kind === 'pass' ? { kind: 'send', again: false } : { kind: 'frozen', reasons: decision.reasons },
     )
   }
   expect(kinds.size).toBe(2)
