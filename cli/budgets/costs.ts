@@ -1,6 +1,6 @@
 import { OncewardError } from '../../core/errors.ts'
 import { divideMoney, formatMoney } from '../../core/money.ts'
-import type { CostView } from '../../core/ports/back-office.ts'
+import type { CostQuestion, CostView } from '../../core/ports/back-office.ts'
 import { topicNames } from '../../core/topics.ts'
 import type { Context } from '../command.ts'
 import { type LedgerSettings, withOffice } from '../rewards/connection.ts'
@@ -17,7 +17,8 @@ export type CostSettings = LedgerSettings &
     readonly schemas: string | undefined
     readonly from: string | undefined
     readonly until: string | undefined
-    readonly by: 'pool' | 'rule' | 'type'
+    /** pool, rule or type. */
+    readonly by: string
     readonly actives: number | undefined
     readonly payers: number | undefined
     readonly playersMax: number
@@ -32,7 +33,7 @@ export async function showCosts(context: Context<CostSettings>): Promise<void> {
     const message = 'the players are either counted (--brokers) or given (--actives, --payers), not both'
     throw new OncewardError('ONCEWARD_E_USAGE', message)
   }
-  const views = await withOffice(context, (office) => office.costs({ ...range, by: settings.by }))
+  const views = await withOffice(context, (office) => office.costs({ ...range, by: groupOf(settings.by) }))
   const crowd = await crowdOf(context, range)
   const lines = views.map((view) => ({ view, figures: figuresOf(view, crowd) }))
   if (settings.json) {
@@ -44,6 +45,10 @@ export async function showCosts(context: Context<CostSettings>): Promise<void> {
       `${JSON.stringify({ from: settings.from ?? null, until: settings.until ?? null, ...crowd, costs })}\n`,
     )
   } else await terminal.print(costText(views, crowd, settings.by))
+}
+
+function groupOf(by: string): CostQuestion['by'] {
+  return by === 'rule' || by === 'type' ? by : 'pool'
 }
 
 type Crowd = Partial<Actives>

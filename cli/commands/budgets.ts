@@ -34,10 +34,11 @@ const until = setting('until', {
   help: 'only rewards whose event is before this day (UTC) or time',
 })
 const by = setting('by', {
-  type: 'choice',
-  choices: ['pool', 'rule', 'type'],
+  type: 'text',
   default: 'pool',
+  placeholder: 'pool|rule|type',
   help: 'what is told apart: pool, rule or type',
+  pattern: { test: /^(pool|rule|type)$/, right: 'pool, rule or type' },
 })
 const count = { type: 'integer', min: 0, max: 10_000_000_000 } as const
 const actives = setting('actives', {

@@ -17,7 +17,7 @@ describe('help', () => {
   test('the overview lists every command once, with its summary', () => {
     const page = overview(COMMANDS, 100)
     for (const { name, summary } of COMMANDS) {
-      expect(page.split('\n').filter((line) => line.startsWith(`  ${name} `))).toHaveLength(1)
+      expect(page.split('\n').filter((line) => line.startsWith(`  ${name}  `))).toHaveLength(1)
       expect(page.replaceAll(/\s+/g, ' ')).toContain(summary)
     }
     expect(page.split('\n').filter((line) => line.length > 100)).toEqual([])
