@@ -1,12 +1,16 @@
 import type { Command } from './command.ts'
 import { BENCHES } from './commands/bench.ts'
+import { BUDGETS } from './commands/budgets.ts'
 import { demo } from './commands/demo.ts'
 import { explain } from './commands/explain.ts'
+import { HOLDS } from './commands/holds.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
 import { partner } from './commands/partner.ts'
+import { POLICY } from './commands/policy.ts'
 import { reconcile } from './commands/reconcile.ts'
 import { replay } from './commands/replay.ts'
+import { REWARDS } from './commands/rewards.ts'
 import { RULES_CONTROL } from './commands/rules-control.ts'
 import { rulesLint } from './commands/rules-lint.ts'
 import { rulesSchema } from './commands/rules-schema.ts'
@@ -28,10 +32,14 @@ export const COMMANDS: readonly Command[] = [
   rulesLint,
   rulesSchema,
   ...RULES_CONTROL,
+  ...POLICY,
   topicsCreate,
   ingest,
   worker,
   sink,
+  ...HOLDS,
+  ...REWARDS,
+  ...BUDGETS,
   replay,
   lag,
   tail,

@@ -4,7 +4,10 @@ import { loadRules } from '../rules/load.ts'
 import { formatProblem, type RuleProblem } from '../rules/problem.ts'
 import type { RuleSource } from '../rules/rule-file.ts'
 
-/** The rules of a directory. Throws with all problems at once, each with its place, or where there is no rule at all. */
+/**
+ * The rules of a directory, each with the policies that lie there, which are published with it. Throws with all problems at once, each with its place, or where there is no
+ * rule at all.
+ */
 export async function loadRulesFrom(dir: string): Promise<readonly RuleSource[]> {
   const files = await readRuleFiles(dir)
   if (files.length === 0) {
@@ -15,6 +18,12 @@ export async function loadRulesFrom(dir: string): Promise<readonly RuleSource[]>
   }
   const loaded = loadRules(files)
   if (!loaded.ok) throw problemsError(loaded.problems)
+  if (loaded.rules.length === 0 && loaded.policies.length > 0) {
+    throw new OncewardError(
+      'ONCEWARD_E_FILE_UNREADABLE',
+      `there is a policy in ${dir}, but no rule; a policy alone is published with onceward policy publish`,
+    )
+  }
   return loaded.rules
 }
 
@@ -22,5 +31,6 @@ export async function loadRulesFrom(dir: string): Promise<readonly RuleSource[]>
 export function problemsError(problems: readonly RuleProblem[]): OncewardError {
   const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
   const code = problems[0]?.code ?? 'ONCEWARD_E_INTERNAL'
-  return new OncewardError(code, `${count} in the rules:\n${problems.map(formatProblem).join('\n')}`)
+  const where = problems.every(({ code: each }) => each.startsWith('ONCEWARD_E_POLICY_')) ? 'the policy' : 'the rules'
+  return new OncewardError(code, `${count} in ${where}:\n${problems.map(formatProblem).join('\n')}`)
 }

@@ -33,6 +33,7 @@ export const ERROR_KINDS = {
   ONCEWARD_E_RULE_UNREACHABLE: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_DIVISION: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_UNBOUNDED: { blame: 'user', retry: false },
+  ONCEWARD_E_RULE_COST: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_UNUSED: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_DUPLICATE: { blame: 'user', retry: false },
   ONCEWARD_E_RULE_VERSION_CHANGED: { blame: 'user', retry: false },

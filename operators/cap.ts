@@ -61,6 +61,12 @@ export function applyCaps(
   return { points: left, by }
 }
 
+/** Points given in the calendar minute, hour or day of local time `local`. */
+export function pointsWithin(account: Account, within: 'minute' | 'hour' | 'day', local: number): number {
+  if (within === 'minute') return used(account.minutes, local, MINUTE_MS)
+  return within === 'hour' ? used(account.hours, local, HOUR_MS) : used(account.days, local, DAY_MS)
+}
+
 function record(account: Account, points: number, local: number): void {
   add(account.minutes, local, MINUTE_MS, points)
   add(account.hours, local, HOUR_MS, points)

@@ -1,9 +1,13 @@
+import type { PayoutPolicy } from '../core/model/policy.ts'
+import type { HoldReason } from '../core/model/reward.ts'
 import type { WithheldReward } from '../core/model/score.ts'
-import { periodOf } from '../rules/calendar.ts'
+import { localMs, periodOf } from '../rules/calendar.ts'
 import type { Reset, RewardLimits, Trigger } from '../rules/compiled.ts'
 import type { Account, GivenRewards } from '../state/stores.ts'
+import { pointsWithin } from './cap.ts'
 import type { Grant, Scoring } from './operator.ts'
 import { countIn, setCount } from './period-counts.ts'
+import { poolOf, userOf } from './reward-task.ts'
 
 type Withholding = Omit<WithheldReward, 'threshold'>
 
@@ -15,20 +19,21 @@ type Withholding = Omit<WithheldReward, 'threshold'>
 export function grant(
   scoring: Scoring,
   account: Account,
-  { trigger, crossed }: { readonly trigger: Trigger; readonly crossed: readonly number[] },
+  { trigger, crossed, policy }: { trigger: Trigger; crossed: readonly number[]; policy: PayoutPolicy },
 ): void {
   const { event, rule } = scoring
   const given = account.given ?? { last: null, periods: [] }
   const granted: Grant[] = []
   const withheld: WithheldReward[] = []
+  const elsewhere = refusalByGeo(scoring, policy)
   for (const index of crossed) {
     const threshold = trigger.thresholds[index]
     if (threshold === undefined) continue
-    const worked = workOut(scoring, trigger, index)
+    const worked = elsewhere ?? workOut(scoring, trigger, index)
     const against = 'reason' in worked ? worked : refusal(given, trigger.limits ?? NO_LIMITS, { rule, event })
     if (against !== undefined) withheld.push({ threshold, ...against })
     else {
-      granted.push({ index, ...worked })
+      granted.push({ index, ...worked, ...sharpRise(scoring, account, threshold) })
       for (const period of PERIODS.map(([kind]) => periodOf(kind, rule.timeZone, event.ts))) {
         setCount(given.periods, period, countIn(given.periods, period) + 1)
       }
@@ -58,6 +63,37 @@ function workOut({ event }: Scoring, trigger: Trigger, index: number): Omit<Gran
     ...(amount === undefined ? {} : { amount: amount.amount }),
     ...(cost === undefined ? {} : { cost: cost.amount }),
   }
+}
+
+/** Why no reward may be given to a player of this country (SPEC S7): by the rule, or by the pool that would pay it. */
+function refusalByGeo({ rule, event }: Scoring, { pools }: PayoutPolicy): Withholding | undefined {
+  const { geo } = userOf(event)
+  const pool = poolOf(rule, geo)
+  const lists = [
+    { whose: 'the rule', allowed: rule.guardrails.geo },
+    { whose: `the pool ${pool}`, allowed: pool === undefined ? undefined : pools.get(pool)?.geo },
+  ]
+  for (const { whose, allowed } of lists) {
+    if (allowed === undefined || (geo !== undefined && allowed.includes(geo))) continue
+    const player = geo === undefined ? 'the event names no country' : `the player is in ${geo}`
+    return { reason: 'geo', detail: `${player}, and ${whose} is for ${allowed.join(', ')}` }
+  }
+  return undefined
+}
+
+/** SPEC S7: whoever is far too fast at a threshold is looked at before the reward is paid. */
+function sharpRise(
+  { rule, event }: Scoring,
+  account: Account,
+  threshold: number,
+): { readonly holds?: readonly HoldReason[] } {
+  if (rule.sharpRise === undefined) return {}
+  const { share, within } = rule.sharpRise
+  const points = pointsWithin(account, within, localMs(rule.timeZone, event.ts))
+  if (points < share * threshold) return {}
+  const percent = Math.round(share * 100)
+  const detail = `${points} of ${threshold} points were scored within one ${within}, and from ${percent} % on somebody looks`
+  return { holds: [{ by: 'sharp_rise', detail }] }
 }
 
 /** Why one more reward may not be given now. */

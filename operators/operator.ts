@@ -1,12 +1,15 @@
 import type { DlqRecord } from '../core/model/dlq.ts'
 import type { PlayerEvent, RecentEvents } from '../core/model/event.ts'
-import type { RewardTask } from '../core/model/reward.ts'
+import type { PlayerChanged } from '../core/model/player.ts'
+import type { HoldReason, RewardRecord } from '../core/model/reward.ts'
 import type { ScoreRecord, WithheldReward } from '../core/model/score.ts'
 import type { LogRecord } from '../core/ports/log.ts'
 import type { CompiledRule, Points, RuleSet } from '../rules/compiled.ts'
 import type { StagedState } from '../state/staged-state.ts'
 import type { Account } from '../state/stores.ts'
 import type { EventTime } from './event-time.ts'
+import type { GateInput } from './gates.ts'
+import type { Pending } from './pending.ts'
 
 /**
  * One step of the line: pure and synchronous. It sees no clock, random, network or file; what it needs of time is in the
@@ -19,8 +22,10 @@ export interface Operator<In, Out> {
   process(input: In, batch: BatchContext, next: (output: Out) => void): void
   /** As `ask`, for what waits from former batches and may be released in this one. */
   askWaiting?(batch: BatchContext, next: (output: Out) => void): void
-  /** After the last input of the batch: what waited and whose turn has come. */
+  /** Before the first input of the batch, and after each: what waited and whose turn has come. */
   release?(batch: BatchContext, next: (output: Out) => void): void
+  /** After the last input: keeps what is still to wait. */
+  end?(batch: BatchContext): void
 }
 
 /** What the operators of one batch share. */
@@ -31,18 +36,23 @@ export interface BatchContext {
   readonly output: BatchOutput
   /** Held events read from disk because their turn may come in this batch, in order: always the first ones. */
   readonly waiting: readonly Turn[]
-  /** Key of the first held event that must wait although its turn may have come; neither it nor what follows is released. */
-  releaseBefore: string | undefined
+  /** What of the strict lane waits for its turn: `waiting`, and what joined in this batch. */
+  readonly pending: Pending
   /** Scores, rewards and dead letters after which the batch begins no further event. */
   readonly outputsMax: number
   /** Events of this batch that joined the strict lane. */
   readonly joined: Turn[]
+  /** What the gates by player are to decide once the line is through, in order; filled by `toGates`. */
+  readonly gates: GateInput[]
+  /** What the gates may bring forth at most for it, as far as that is known before they look. */
+  gateOutputs: number
 }
 
 /** What a batch brings forth, in order; the pipeline turns it into records. */
 export interface BatchOutput {
   readonly scores: Emitted<ScoreRecord>[]
-  readonly rewards: Emitted<RewardTask>[]
+  /** For reward.tasks: rewards, and what became known of players, in the order that counts. */
+  readonly rewards: Emitted<RewardRecord | PlayerChanged>[]
   readonly dlq: Emitted<DlqRecord>[]
   readonly counts: BatchCounts
 }
@@ -66,7 +76,13 @@ export interface BatchCounts {
   /** Scores above zero. */
   scores: number
   points: number
+  /** Earned, whatever the gates said. */
   rewards: number
+  /** Of these, what the gates stopped. */
+  frozen: number
+  /** What was frozen and is no more: it may be paid, or its time was up. */
+  released: number
+  expired: number
 }
 
 export interface Source {
@@ -122,6 +138,8 @@ export interface Scoring {
   granted: readonly Grant[]
   /** Those that it would bring, but for a reason. */
   withheld: readonly WithheldReward[]
+  /** Why somebody shall look at what it brings before it is paid: any operator before reward-emit may add to it. */
+  holds: readonly HoldReason[]
 }
 
 /** A threshold that was crossed and whose reward is given. */
@@ -131,11 +149,19 @@ export interface Grant {
   /** What the reward's formula gave; absent: the reward says it itself. */
   readonly amount?: number
   readonly cost?: number
+  /** Why somebody shall look at this one; absent: nobody needs to. */
+  readonly holds?: readonly HoldReason[]
 }
 
 /** The batch has brought forth as much as it may: what is left of it waits for the next one. */
-export function isFull({ output, outputsMax }: Pick<BatchContext, 'output' | 'outputsMax'>): boolean {
-  return output.scores.length + output.rewards.length + output.dlq.length >= outputsMax
+export function isFull({ output, outputsMax, gateOutputs }: BatchContext): boolean {
+  return output.scores.length + gateOutputs + output.dlq.length >= outputsMax
+}
+
+/** Hands something to the gates; `outputs`: what may come of it at most. */
+export function toGates(batch: BatchContext, input: GateInput, outputs: number): void {
+  batch.gates.push(input)
+  batch.gateOutputs += outputs
 }
 
 export function emptyOutput(): BatchOutput {
@@ -143,5 +169,6 @@ export function emptyOutput(): BatchOutput {
 }
 
 export function noCounts(): BatchCounts {
-  return { events: 0, unique: 0, duplicates: 0, schema: 0, future: 0, late: 0, scores: 0, points: 0, rewards: 0 }
+  const checks = { events: 0, unique: 0, duplicates: 0, schema: 0, future: 0, late: 0 }
+  return { ...checks, scores: 0, points: 0, rewards: 0, frozen: 0, released: 0, expired: 0 }
 }

@@ -1,12 +1,13 @@
-import { heldKey } from '../state/stores.ts'
 import { deadLetter, inputOf } from './dead-letter.ts'
 import { type Arrival, type BatchContext, isFull, type Operator, type Turn } from './operator.ts'
 
 /**
  * Sends late events to the DLQ and the others into the two lanes (SPEC S19): at once for rules whose totals do not depend
  * on order, and, for rules that ask for it, in event-time order (ties by event id) once the watermark has passed them by
- * the window. An event at exactly the horizon is not late yet, so the strict lane releases what lies below it. Where more
- * have their turn than a batch takes, the first go, and all others wait for the next batch: the order is the same.
+ * the window. An event at exactly the horizon is not late yet, so the strict lane releases what lies below it, and does so
+ * right after the record that has moved the horizon: what comes before what is a function of the records in their order,
+ * not of where they are cut into batches. Where more have their turn than a batch takes, the first go, and the others wait
+ * for the next batch, which begins with them.
  */
 export function createReorder(): Operator<Arrival, Turn> {
   return {
@@ -21,28 +22,25 @@ export function createReorder(): Operator<Arrival, Turn> {
       batch.time.advance(event.ts)
       batch.output.counts.unique++
       next(eager)
-      if (strict !== undefined) batch.joined.push(strict)
+      if (strict !== undefined) {
+        batch.joined.push(strict)
+        batch.pending.join(strict)
+      }
     },
     askWaiting(batch, next) {
       for (const turn of batch.waiting) next(turn)
     },
     release(batch, next) {
-      const { time, state, waiting, joined, releaseBefore } = batch
-      const fresh = new Set(joined)
-      let bound: Buffer | undefined = releaseBefore === undefined ? undefined : Buffer.from(releaseBefore)
-      for (const { turn, key } of inOrder(waiting, joined)) {
-        const due = turn.event.ts < time.horizon && (bound === undefined || Buffer.compare(key, bound) < 0)
-        if (due && isFull(batch)) {
-          bound = key
-          batch.releaseBefore = key.toString()
-        }
-        if (due && bound !== key) {
-          if (!fresh.has(turn)) state.release(key.toString())
-          next(turn)
-        } else if (fresh.has(turn)) {
-          state.hold(key.toString(), { data: turn.event.data, ingestTs: turn.ingestTs })
-        }
+      const { time, state, pending } = batch
+      for (let first = pending.first(); first !== undefined; first = pending.first()) {
+        if (first.turn.event.ts >= time.horizon || isFull(batch)) return
+        pending.takeFirst()
+        if (first.isHeld) state.release(first.key)
+        next(first.turn)
       }
+    },
+    end({ state, pending }) {
+      for (const { key, turn } of pending.joined) state.hold(key, { data: turn.event.data, ingestTs: turn.ingestTs })
     },
   }
 }
@@ -62,13 +60,4 @@ function rejectLate(arrival: Arrival, batch: BatchContext): void {
       inputOf(arrival.record),
     ),
   )
-}
-
-function inOrder(waiting: readonly Turn[], joined: readonly Turn[]): { readonly turn: Turn; readonly key: Buffer }[] {
-  if (waiting.length === 0 && joined.length === 0) return []
-  const keyed = [...waiting, ...joined].map((turn) => ({
-    turn,
-    key: Buffer.from(heldKey(turn.event.ts, turn.event.eventId)),
-  }))
-  return keyed.sort((a, b) => Buffer.compare(a.key, b.key))
 }

@@ -1,15 +1,15 @@
-import { rewardTaskId, scoringKey } from '../core/ids.ts'
-import type { Assignment } from '../core/model/experiment.ts'
-import type { Reward, RewardTask } from '../core/model/reward.ts'
-import { stratumOf } from '../rules/rollout.ts'
-import type { Grant, Operator, Scoring } from './operator.ts'
+import { assert } from '../core/assert.ts'
+import { scoringKey } from '../core/ids.ts'
+import { type BatchContext, type Operator, type Scoring, toGates } from './operator.ts'
+import { assignmentOf, earnedReward } from './reward-task.ts'
 
-/** Writes the score of every rule that matched, and a reward task for every reward that it brings. */
+/** Writes the score of every rule that matched, and hands every reward that it brings to the gates. */
 export function createRewardEmit(): Operator<Scoring, never> {
   return {
     name: 'reward-emit',
     ask() {},
-    process(scoring, { output }) {
+    process(scoring, batch) {
+      const { output } = batch
       const { event, rule, formula, points, ingestTs } = scoring
       const timestamp = ingestTs
       output.scores.push({
@@ -34,54 +34,20 @@ export function createRewardEmit(): Operator<Scoring, never> {
       })
       if (points > 0) output.counts.scores++
       output.counts.points += points
-      for (const grant of scoring.granted) {
-        const task = rewardTask(scoring, grant)
-        if (task === undefined) continue
-        output.rewards.push({ key: event.userId, timestamp, value: task })
-        output.counts.rewards++
-      }
+      if (scoring.granted.length > 0) earn(scoring, batch)
     },
   }
 }
 
-/** Nothing where the rule is the same for all. */
-function assignmentOf({ event, rule }: Scoring): Assignment | undefined {
-  if (rule.experiment === undefined || rule.arm === undefined) return undefined
-  return { experiment: rule.experiment, arm: rule.arm, stratum: stratumOf(event) }
-}
-
-function rewardTask(scoring: Scoring, grant: Grant): RewardTask | undefined {
-  const { event, rule, period } = scoring
-  const threshold = rule.trigger?.thresholds[grant.index]
-  const reward = rule.trigger?.rewards[grant.index]
-  if (threshold === undefined || reward === undefined) return undefined
-  return {
-    type: 'reward_task.created',
-    reward_task_id: rewardTaskId(event.userId, rule.ruleId, period, threshold),
-    user_id: event.userId,
-    origin: {
-      rule_id: rule.ruleId,
-      rule_version: rule.version,
-      threshold,
-      period,
-      event_id: event.eventId,
-      ...(rule.experiment === undefined ? {} : { experiment: rule.experiment }),
-      ...assignmentOf(scoring),
-    },
-    reward: rewardOf(reward, grant),
-    pool_id: rule.guardrails.budget_pool ?? null,
-    guardrails: rule.guardrails,
-    status: 'pending',
-    created_at: new Date(event.ts).toISOString(),
-  }
-}
-
-/** The reward as the rule states it, with what its formulas gave. */
-function rewardOf({ type, ...rest }: Reward, { amount, cost }: Grant): Reward {
-  return {
-    type,
-    ...(amount === undefined ? {} : { amount }),
-    ...rest,
-    ...(cost === undefined ? {} : { cost }),
+function earn(scoring: Scoring, batch: BatchContext): void {
+  const { event, ingestTs: timestamp } = scoring
+  const { policy } = batch.rules.policy.at(event.ts)
+  const at = batch.time.watermark
+  assert(at !== undefined, 'an event that is scored has moved the watermark')
+  for (const grant of scoring.granted) {
+    const reward = earnedReward(scoring, grant, policy)
+    if (reward === undefined) continue
+    toGates(batch, { kind: 'earned', userId: event.userId, at, timestamp, reward }, 1)
+    batch.output.counts.rewards++
   }
 }

@@ -65,6 +65,7 @@ function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): r
       period: '',
       granted: NONE,
       withheld: NONE,
+      holds: NONE,
     })
   }
   return found ?? NOTHING

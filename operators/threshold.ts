@@ -27,7 +27,10 @@ export function createThreshold(): Operator<Scoring, Scoring> {
         setCount(account.progress, period, progress)
         if (rule.trigger !== undefined) {
           const crossed = crossedBy(rule.trigger.thresholds, before, progress)
-          if (crossed.length > 0) grant(scoring, account, { trigger: rule.trigger, crossed })
+          if (crossed.length > 0) {
+            const { policy } = batch.rules.policy.at(event.ts)
+            grant(scoring, account, { trigger: rule.trigger, crossed, policy })
+          }
         }
         if (account.progress.length > 2 || (account.given?.periods.length ?? 0) > GIVEN_LENGTH)
           forget(scoring, account, batch)

@@ -9,9 +9,11 @@ import {
   isFull,
   type Turn,
 } from '../operators/operator.ts'
+import { Pending } from '../operators/pending.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import type { HeldBound, StagedState } from '../state/staged-state.ts'
 import { type HeldEvent, META, parseHeldKey, TASK_META_KEY } from '../state/stores.ts'
+import { dueTimers, passGates } from './gate-phase.ts'
 import type { BoundLine } from './line.ts'
 import type { Input } from './record-reader.ts'
 import type { Topology } from './topology.ts'
@@ -43,6 +45,8 @@ export interface BatchInput {
   readonly watermark: number | undefined
   /** Event time of the first held event on disk; undefined where none is held. */
   readonly heldSince: number | undefined
+  /** When time alone next changes something for a player, ms; undefined: never. */
+  readonly nextTimer: number | undefined
   /** Look for segments of remembered ids that can be dropped. */
   readonly expireSeen: boolean
   /** The records are within theirs already. */
@@ -60,13 +64,16 @@ export interface BatchResult {
   readonly expiryPending: boolean
   /** Held events were added or released. */
   readonly heldChanged: boolean
-  /** Held events whose turn has come were left for the next batch, which must come without more input, too. */
+  /** Players' timers may have been set or dropped. */
+  readonly timersChanged: boolean
+  /** Held events or timers whose turn has come were left for the next batch, which must come without more input, too. */
   readonly overdue: boolean
 }
 
 /**
  * Steps 2 to 4 of a batch: read the records, ask for the state they touch, load it in one call, run the operators over
- * the staged view. Nothing outside of the staged state changes; what came out is in the result.
+ * the staged view; then the gates, for the few events that they are asked about (decision 9). Nothing outside of the
+ * staged state changes; what came out is in the result.
  */
 export async function runBatch(topology: Topology, state: StagedState, batch: BatchInput): Promise<BatchResult> {
   state.begin()
@@ -74,6 +81,11 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   const inputs = batch.records.map((record) => topology.read(record, batch.rules))
   const reachable = reachableTime(batch, inputs)
   const { waiting, next } = await waitingTurns(state, batch, reachable.horizon)
+  const timers = await dueTimers(
+    state,
+    { nextTimer: batch.nextTimer, outputsMax: batch.limits.outputs },
+    reachable.watermark,
+  )
   const time = new EventTime(batch.reorderWindowMs, batch.watermark)
   const context: BatchContext = {
     state,
@@ -82,8 +94,10 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
     output: emptyOutput(),
     outputsMax: batch.limits.outputs,
     waiting,
-    releaseBefore: next,
+    pending: new Pending(waiting, next === undefined ? undefined : { key: next, ts: parseHeldKey(next).ts }),
     joined: [],
+    gates: [],
+    gateOutputs: 0,
   }
   const line = topology.line.bind(context)
   state.ask(META, TASK_META_KEY)
@@ -92,13 +106,14 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   const expiry = batch.expireSeen && batch.watermark !== undefined ? await state.expireSeen(batch.watermark) : undefined
   // 3. one read for all of it
   await state.load()
-  // 4. the operators, synchronously
+  // 4. the operators, synchronously; then the gates
   const records = processAll(inputs, line, context)
-  line.release()
+  line.end()
+  await passGates(context, timers, topology.gated)
   const { watermark } = time
   const nextOffset = batch.records[records]?.offset ?? batch.nextOffset
-  const { releaseBefore } = context
-  const overdue = releaseBefore !== undefined && parseHeldKey(releaseBefore).ts < time.horizon
+  const overdue =
+    context.pending.hasBelow(time.horizon) || (timers.next ?? Number.POSITIVE_INFINITY) <= (watermark ?? 0)
   state.put(META, TASK_META_KEY, {
     inputOffset: nextOffset,
     ...(watermark === undefined ? {} : { watermark }),
@@ -111,20 +126,26 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
     watermark,
     expiryPending: expiry?.more ?? false,
     heldChanged: waiting.length > 0 || context.joined.length > 0,
+    timersChanged: timers.due.length > 0 || context.gates.length > 0,
     overdue,
   }
 }
 
-/** Answers how many were done. */
+/**
+ * Answers how many were done. What waits and has its turn goes before the next record; where it cannot, because the batch
+ * is full or has not read it, no further record is taken.
+ */
 function processAll(inputs: readonly Input[], line: BoundLine<Arrival>, context: BatchContext): number {
-  const { output, time } = context
+  const { output, time, pending } = context
+  line.release()
   for (const [index, input] of inputs.entries()) {
-    if (isFull(context)) return index
+    if (isFull(context) || pending.hasBelow(time.horizon)) return index
     if (input.kind === 'event') {
       output.counts.events++
       line.process(input)
     } else if (input.kind === 'tick') time.advance(input.ts)
     else reject(input, output)
+    line.release()
   }
   return inputs.length
 }

@@ -14,8 +14,10 @@ export interface BoundLine<In> {
   /** Asks for the state of what waits from former batches. */
   askWaiting(): void
   process(input: In): void
-  /** After the last input: lets each operator release what waited, from the first to the last. */
+  /** Before the first input and after each: lets each operator release what waited, from the first to the last. */
   release(): void
+  /** After the last input: lets each operator keep what is still to wait. */
+  end(): void
 }
 
 export function line<In, Out>(first: Operator<In, Out>): Line<In, Out> {
@@ -35,6 +37,7 @@ function bind<In>(operators: readonly AnyOperator[], batch: BatchContext): Bound
   let process: (input: unknown) => void = end
   let askWaiting = end
   let release = end
+  // Called for every event, so without the operators that release nothing.
   for (const operator of [...operators].reverse()) {
     const [nextAsk, nextProcess, nextAskWaiting, nextRelease] = [ask, process, askWaiting, release]
     ask = (input) => operator.ask(input, batch, nextAsk)
@@ -43,12 +46,16 @@ function bind<In>(operators: readonly AnyOperator[], batch: BatchContext): Bound
       operator.askWaiting?.(batch, nextAsk)
       nextAskWaiting()
     }
+    if (operator.release === undefined) continue
     release = () => {
       operator.release?.(batch, nextProcess)
       nextRelease()
     }
   }
-  return { ask, process, askWaiting, release }
+  const endAll = (): void => {
+    for (const operator of operators) operator.end?.(batch)
+  }
+  return { ask, process, askWaiting, release, end: endAll }
 }
 
 function end(): void {}

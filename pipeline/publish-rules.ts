@@ -7,6 +7,8 @@ import { type ChangePlan, type ChangeRequest, planChange } from '../rules/contro
 import { EFFECTIVE_MARGIN_MS } from '../rules/control-instant.ts'
 import { encodeSwitchRecord, switchKey } from '../rules/control-switch.ts'
 import { type ControlState, type PublicationPlan, planPublication, recordsOf } from '../rules/control.ts'
+import { encodePolicyRecord, planPolicies, policyKey, type PolicyPlan } from '../rules/policy-control.ts'
+import type { PolicySource } from '../rules/policy-file.ts'
 import type { RuleSource } from '../rules/rule-file.ts'
 import { RuleFeed } from './rule-feed.ts'
 
@@ -34,6 +36,22 @@ export function publishRules(options: PublishOptions): Promise<PublicationPlan> 
   return write(options, (known, nowMs) => {
     const plan = planPublication(known, rules, { nowMs, publishedBy, reason })
     return { plan, records: plan.refused.length > 0 ? [] : recordsOf(plan) }
+  })
+}
+
+export interface PublishPoliciesOptions extends ControlOptions {
+  readonly policies: readonly PolicySource[]
+  readonly publishedBy?: string
+  readonly reason?: string | undefined
+}
+
+/** Publishes versions of the payout policy alone, under the same terms as rules: whole or not at all. */
+export function publishPolicies(options: PublishPoliciesOptions): Promise<PolicyPlan> {
+  const { policies, publishedBy, reason } = options
+  return write(options, ({ policies: known, published }, nowMs) => {
+    const plan = planPolicies(known, policies, { nowMs, begun: published.size > 0, publishedBy, reason })
+    const records = plan.publish.map((record) => ({ key: policyKey(record), value: encodePolicyRecord(record) }))
+    return { plan, records: plan.refused.length > 0 ? [] : records }
   })
 }
 

@@ -42,7 +42,8 @@ export class RuleFeed {
   #reader: PartitionReader | undefined
   #position = 0
   #state: ControlState = foldControl([])
-  #reported = 0
+  /** What was said already of records that are ignored. */
+  readonly #reported = new Set<string>()
   #following: Promise<void> = Promise.resolve()
   /** Monotonic ms at which the last read that came to the end had begun. */
   #freshAt = Number.NEGATIVE_INFINITY
@@ -151,14 +152,13 @@ export class RuleFeed {
     for (const { value, offset } of records) this.#entries.push({ value, place: `${this.#topic}[0]@${offset}` })
     this.#state = foldControl(this.#entries)
     const { set, problems } = this.#state
-    for (const problem of problems.slice(this.#reported)) {
-      this.#logger.error(
-        { topic: this.#topic, code: problem.code },
-        `a published rule is ignored: ${formatProblem(problem)}`,
-      )
+    for (const problem of problems) {
+      const text = formatProblem(problem)
+      if (this.#reported.has(text)) continue
+      this.#reported.add(text)
+      this.#logger.error({ topic: this.#topic, code: problem.code }, `a published rule is ignored: ${text}`)
     }
-    this.#reported = Math.max(this.#reported, problems.length)
-    this.#logger.info({ versions: set.versions.length }, 'rules updated')
+    this.#logger.info({ versions: set.versions.length, policies: set.policy.versions.length }, 'rules updated')
   }
 
   #freshen(startedMs: number): void {

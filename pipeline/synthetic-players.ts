@@ -17,6 +17,8 @@ const MALFORMED = 0.0005
 /** A delayed event is up to so many milliseconds old: well inside the reordering window. */
 const DELAY_MS_MAX = 5_000
 const REMEMBERED = 500
+/** The share of the players who are verified when they first sign in. */
+const VERIFIED = 0.9
 
 const GEOS = ['TR', 'TR', 'BR', 'BR', 'PE', 'DE', 'KZ'] as const
 const PLATFORMS = ['android', 'android', 'ios', 'web'] as const
@@ -46,6 +48,8 @@ interface Player {
   /** What is sent next, before anything else. */
   readonly queue: Draft[]
   balance: number
+  /** Has excluded himself, and not taken it back. */
+  excluded: boolean
 }
 
 interface Draft {
@@ -116,7 +120,7 @@ function newPlayer(number: number, chance: Chance): Player {
     payer_flag: chance.random() < 0.4,
     risk_flags: chance.random() < 0.02 ? ['vpn_nightly'] : [],
   }
-  return { number, user, stake: chance.pick(STAKES), sessions: 0, left: 0, queue: [], balance: 0 }
+  return { number, user, stake: chance.pick(STAKES), sessions: 0, left: 0, queue: [], balance: 0, excluded: false }
 }
 
 function contextOf(player: Player): JsonObject {
@@ -144,6 +148,10 @@ function signIn(player: Player, chance: Chance): Draft {
   player.sessions += 1
   player.left = 20 + Math.floor(chance.random() * 100)
   player.queue.push({ name: 'session_start', payload: {} })
+  if (player.excluded) {
+    player.excluded = false
+    player.queue.push({ name: 'rg_event', payload: { type: 'self_exclusion', action: 'lifted' } })
+  }
   if (chance.random() < 0.3) {
     const mission_id = chance.pick(['daily_spins', 'weekend_quest'])
     player.queue.push(
@@ -151,7 +159,7 @@ function signIn(player: Player, chance: Chance): Draft {
       { name: 'mission_join', payload: { mission_id } },
     )
   }
-  if (player.sessions === 1 && chance.random() < 0.5) {
+  if (player.sessions === 1 && chance.random() < VERIFIED) {
     player.queue.push({ name: 'kyc_status_changed', payload: { status: 'verified', kyc_level: 2, previous_level: 0 } })
   }
   return { name: 'login', payload: { method: chance.pick(['password', 'oauth']), success: true } }
@@ -179,7 +187,12 @@ function play(player: Player, chance: Chance): Draft {
   }
   if (dice < 0.997) return { name: 'tournament_join', payload: { tournament_id: 'november_cup' } }
   if (dice < 0.9995) return { name: 'withdraw_request', payload: { amount: chance.between(10, 80), currency: 'EUR' } }
-  return { name: 'rg_event', payload: { type: 'deposit_limit', action: 'set', limit: 200, currency: 'EUR' } }
+  if (dice < 0.9998) {
+    return { name: 'rg_event', payload: { type: 'deposit_limit', action: 'set', limit: 200, currency: 'EUR' } }
+  }
+  // Whoever excludes himself plays on for as long as the session lasts: what that earns is frozen until he is back.
+  player.excluded = true
+  return { name: 'rg_event', payload: { type: 'self_exclusion', action: 'set' } }
 }
 
 function bet(player: Player, chance: Chance): Draft {

@@ -58,7 +58,7 @@ export interface BatchReport {
  * I5 (one writer): this task's transactional id was opened before the committed offset was read; an older task of the
  *    partition can commit nothing after that.
  * I6 (no second try): after any failure the task is finished; what is true is found out by opening another.
- * I10 (overdue): held events that a batch leaves behind are released by further commits at the same input offset. Until
+ * I10 (overdue): held events and timers that a batch leaves behind are dealt with by further commits at the same input offset. Until
  *    the last of them the state says so and no stamp names that offset: it would not tell one of these commits from another.
  */
 export class PartitionTask {
@@ -71,6 +71,7 @@ export class PartitionTask {
   #changelogOffset: number
   #watermark: number | undefined
   #heldSince: number | undefined
+  #nextTimer: number | undefined
   #overdue: boolean
   /** What the stamp on disk says. */
   #stamped: { readonly inputOffset: number; readonly writtenAt: number }
@@ -121,6 +122,7 @@ export class PartitionTask {
       })
       const task = new PartitionTask(options, producer, store, recovered)
       await task.#readHeldSince()
+      await task.#readNextTimer()
       return task
     } catch (error) {
       await kv?.close()
@@ -134,7 +136,7 @@ export class PartitionTask {
     return this.#position
   }
 
-  /** Held events whose turn has come wait for a further `process`. */
+  /** Held events or timers whose turn has come wait for a further `process`. */
   get overdue(): boolean {
     return this.#overdue
   }
@@ -151,6 +153,11 @@ export class PartitionTask {
   /** Event time of the oldest held event; undefined where none is held. */
   get heldSince(): number | undefined {
     return this.#heldSince
+  }
+
+  /** The event time at which time alone next changes something for a player; undefined: never. */
+  get nextTimer(): number | undefined {
+    return this.#nextTimer
   }
 
   /**
@@ -209,6 +216,7 @@ export class PartitionTask {
       reorderWindowMs: this.#options.reorderWindowMs,
       watermark: this.#watermark,
       heldSince: this.#heldSince,
+      nextTimer: this.#nextTimer,
       expireSeen: this.#watermark !== undefined && hourOf(this.#watermark) > this.#expiredHour,
       limits: this.#options.limits ?? BATCH_LIMITS,
     })
@@ -238,6 +246,7 @@ export class PartitionTask {
     this.#watermark = result.watermark
     this.#overdue = result.overdue
     if (result.heldChanged) await this.#readHeldSince()
+    if (result.timersChanged) await this.#readNextTimer()
   }
 
   /** Closes the store and the producer; idempotent. A batch under way must have ended. */
@@ -260,6 +269,10 @@ export class PartitionTask {
   async #readHeldSince(): Promise<void> {
     const key = await this.#state.firstHeld()
     this.#heldSince = key === undefined ? undefined : parseHeldKey(key).ts
+  }
+
+  async #readNextTimer(): Promise<void> {
+    this.#nextTimer = await this.#state.firstTimer()
   }
 
   /**

@@ -8,7 +8,7 @@ import type { PartitionTask } from './task.ts'
 /** What the ticker looks at of a partition. */
 export interface TickedPartition {
   readonly partition: number
-  readonly task: Pick<PartitionTask, 'watermark' | 'heldSince'> | undefined
+  readonly task: Pick<PartitionTask, 'watermark' | 'heldSince' | 'nextTimer'> | undefined
   /** Monotonic ms of the last batch. */
   readonly lastBatchAt: number
 }
@@ -26,7 +26,8 @@ export interface TickerOptions {
 const LOOK_EVERY_MS = 500
 
 /**
- * Moves the time of partitions that have fallen silent while events wait in the strict lane: a tick record in the
+ * Moves the time of partitions that have fallen silent while events wait in the strict lane, or restrictions and the wait
+ * of frozen rewards are to end: a tick record in the
  * partition's own input topic, so that a replay takes the very same decisions.
  */
 export async function runTicker(options: TickerOptions): Promise<void> {
@@ -59,6 +60,7 @@ function dueTicks({ clock, topics, tickAfterMs, slots }: TickerOptions): OutReco
     const tick = decideTick({
       watermark: task?.watermark,
       heldSince: task?.heldSince,
+      nextTimer: task?.nextTimer,
       silentMs: clock.monotonic() - lastBatchAt,
       now: clock.now(),
       tickAfterMs,
@@ -76,17 +78,21 @@ export function tickRecord(topic: string, partition: number, tick: { ts: number;
 
 /**
  * The event time to tick to, or undefined where no tick is due. Event time goes on at the pace of the wall clock from the
- * last event seen and never beyond now: a replay of old events that pauses must not find its events late.
+ * last event seen and never beyond now: a replay of old events that pauses must not find its events late. Where players'
+ * timers alone wait, which may be for months, nothing is written until event time would have come to the first of them.
  */
 export function decideTick(facts: {
   watermark: number | undefined
   heldSince: number | undefined
+  nextTimer: number | undefined
   silentMs: number
   now: number
   tickAfterMs: number
 }): number | undefined {
-  const { watermark, heldSince, silentMs, now, tickAfterMs } = facts
-  if (watermark === undefined || heldSince === undefined || silentMs < tickAfterMs) return undefined
+  const { watermark, heldSince, nextTimer, silentMs, now, tickAfterMs } = facts
+  if (watermark === undefined || silentMs < tickAfterMs) return undefined
   const ts = Math.min(now, Math.floor(watermark + silentMs))
-  return ts > watermark ? ts : undefined
+  if (ts <= watermark) return undefined
+  const timerIsDue = nextTimer !== undefined && nextTimer <= ts
+  return heldSince !== undefined || timerIsDue ? ts : undefined
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { RecordBatch } from '../core/ports/log.ts'
 import type { Metrics } from '../core/ports/metrics.ts'
+import { isEarned } from '../operators/earned.ts'
 import type { BatchReport } from './task.ts'
 
 /** Tells the metrics what one committed batch did; `batch`: what it was fetched in, undefined where nothing was. */
@@ -26,7 +27,7 @@ export function reportBatch(
     sums.scores++
     sums.points += value.points
   }
-  for (const { value } of rewards) of(value.origin.rule_id).rewards++
+  for (const { value } of rewards) if (isEarned(value)) of(value.origin.rule_id).rewards++
   for (const [rule_id, sums] of byRule) {
     metrics.scores.add(sums.scores, { rule_id })
     metrics.points.add(sums.points, { rule_id })

@@ -4,6 +4,15 @@ import type { RuleSet, RuleVersion } from './compiled.ts'
 import { EFFECTIVE_LEAD_MS, rfc3339, tooSoon } from './control-instant.ts'
 import { foldSwitches, isSwitchValue, type SwitchRecord } from './control-switch.ts'
 import { versionKey } from './load.ts'
+import {
+  encodePolicyRecord,
+  foldPolicies,
+  isPolicyValue,
+  planPolicies,
+  policyKey,
+  type PolicyPlan,
+  type PolicyState,
+} from './policy-control.ts'
 import { ignoredRecord, type RuleProblem } from './problem.ts'
 import { problemAtMeta, readRule, type RuleSource } from './rule-file.ts'
 import { ruleSetOf, timelinesOf } from './rule-set.ts'
@@ -18,6 +27,8 @@ import {
   type SegmentRecords,
   type SegmentState,
 } from './segment-control.ts'
+import { compareVersions } from './version-order.ts'
+import type { RuleFile } from './yaml-source.ts'
 
 export { EFFECTIVE_LEAD_MS, EFFECTIVE_MARGIN_MS } from './control-instant.ts'
 
@@ -96,6 +107,7 @@ export interface PublishedRule {
 export interface ControlState {
   readonly set: RuleSet
   readonly segments: SegmentState
+  readonly policies: PolicyState
   /** By versionKey, in the order of publication. */
   readonly published: ReadonlyMap<string, PublishedRule>
   /** What was said of published rules since, in the order of the log. */
@@ -118,9 +130,10 @@ export function foldControl(entries: readonly ControlEntry[]): ControlState {
   const published = new Map<string, PublishedRule>()
   const said = entries.flatMap(({ value, place }) => (value === null ? [] : [{ value, place }]))
   const segments = foldSegments(said.filter(({ value }) => isSegmentValue(value)))
-  const problems: RuleProblem[] = [...segments.problems]
+  const policies = foldPolicies(said.filter(({ value }) => isPolicyValue(value)))
+  const problems: RuleProblem[] = [...segments.problems, ...policies.problems]
   for (const { value, place } of said) {
-    if (isSegmentValue(value) || isSwitchValue(value)) continue
+    if (isSegmentValue(value) || isSwitchValue(value) || isPolicyValue(value)) continue
     const entry = readEntry(value.toString(), place, segments.segments)
     if (!entry.ok) {
       problems.push(...entry.problems)
@@ -145,8 +158,9 @@ export function foldControl(entries: readonly ControlEntry[]): ControlState {
   const changes = said.filter(({ value }) => isSwitchValue(value))
   const { records, switches, problems: mistaken } = foldSwitches(changes, knows)
   return {
-    set: ruleSetOf(versions, switches),
+    set: ruleSetOf(versions, switches, policies.timeline),
     segments,
+    policies,
     published,
     switches: records,
     timelines: timelinesOf(versions, switches),
@@ -190,18 +204,22 @@ export const RULE_VERSIONS_MAX = 10_000
 export interface PublicationPlan {
   /** Segments that the rules name and that say something new; each is written before the rules. */
   readonly segments: readonly SegmentRecords[]
+  /** Of the policies that lie beside the rules; written before them. What is refused of it stands in `refused`, too. */
+  readonly policies: PolicyPlan
   /** In the order in which to write them. */
   readonly publish: readonly ControlRecord[]
   readonly unchanged: readonly RuleSource[]
   readonly refused: readonly RuleProblem[]
   /** Of those refused: what stands under their version already. */
-  readonly edited: readonly EditedRule[]
+  readonly edited: readonly EditedFile[]
 }
 
 /** A file that says something else than what was published under its version. */
-export interface EditedRule {
-  readonly source: RuleSource
-  readonly before: ControlRecord
+export interface EditedFile {
+  readonly source: RuleFile
+  readonly before: { readonly version: string; readonly content: string }
+  /** What it is, such as `r_points 2.0`. */
+  readonly name: string
 }
 
 /** Who publishes, when and why. */
@@ -212,9 +230,10 @@ export interface Publication {
 }
 
 /** All that a plan writes on the control topic, in order. */
-export function recordsOf({ segments, publish }: PublicationPlan): readonly { key: string; value: string }[] {
+export function recordsOf({ segments, policies, publish }: PublicationPlan): readonly { key: string; value: string }[] {
   return [
     ...segments.flat().map((record) => ({ key: segmentKey(record), value: encodeSegmentRecord(record) })),
+    ...policies.publish.map((record) => ({ key: policyKey(record), value: encodePolicyRecord(record) })),
     ...publish.map((record) => ({ key: controlKey(record), value: encodeControlRecord(record) })),
   ]
 }
@@ -222,7 +241,7 @@ export function recordsOf({ segments, publish }: PublicationPlan): readonly { ke
 type Decision =
   | { readonly kind: 'publish'; readonly record: ControlRecord }
   | { readonly kind: 'unchanged' }
-  | { readonly kind: 'refused'; readonly problem: RuleProblem; readonly edited?: EditedRule }
+  | { readonly kind: 'refused'; readonly problem: RuleProblem; readonly edited?: EditedFile }
 
 /**
  * What of `rules` is to be published, given what the control topic says already. Where it says nothing yet, nothing was
@@ -240,7 +259,7 @@ export function planPublication(
   const publish: ControlRecord[] = []
   const unchanged: RuleSource[] = []
   const refused: RuleProblem[] = []
-  const edited: EditedRule[] = []
+  const edited: EditedFile[] = []
   const begun = known.published.size > 0
   const met = new Set<string>()
   for (const source of inVersionOrder(rules)) {
@@ -267,7 +286,18 @@ export function planPublication(
   }
   const named = new Map(rules.flatMap((rule) => (rule.segments ?? []).map((each) => [each.segmentId, each] as const)))
   const moment = { nowMs: publication.nowMs, marginMs: EFFECTIVE_LEAD_MS, publishedBy: publication.publishedBy }
-  return { segments: planSegments(known.segments, named.values(), moment), publish, unchanged, refused, edited }
+  const beside = new Map(
+    rules.flatMap((rule) => (rule.policies ?? []).map((each) => [each.policy.version, each] as const)),
+  )
+  const policies = planPolicies(known.policies, beside.values(), { ...publication, begun })
+  return {
+    segments: planSegments(known.segments, named.values(), moment),
+    policies,
+    publish,
+    unchanged,
+    refused: [...refused, ...policies.refused],
+    edited: [...edited, ...policies.edited],
+  }
 }
 
 interface Moment extends Publication {
@@ -283,7 +313,11 @@ function decide(source: RuleSource, known: ControlState, moment: Moment): Decisi
   const before = known.published.get(versionKey(ruleId, version))
   if (before?.source.contentHash === source.contentHash) return { kind: 'unchanged' }
   if (before !== undefined) {
-    return { kind: 'refused', problem: changed(source, before.record), edited: { source, before: before.record } }
+    return {
+      kind: 'refused',
+      problem: changed(source, before.record),
+      edited: { source, before: before.record, name: `${ruleId} ${version}` },
+    }
   }
   const problem = retired(source, known) ?? untimely(source, moment)
   if (problem !== undefined) return { kind: 'refused', problem }
@@ -346,11 +380,6 @@ function inVersionOrder(rules: readonly RuleSource[]): readonly RuleSource[] {
       (position.get(a.rule.ruleId) ?? 0) - (position.get(b.rule.ruleId) ?? 0) ||
       compareVersions(a.rule.version, b.rule.version),
   )
-}
-
-/** Numbers by value, the rest by letters: 2.0 < 2.1-beta < 10.0. */
-export function compareVersions(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true }) || (a === b ? 0 : a < b ? -1 : 1)
 }
 
 /** The rules of files that never were on a control topic, as versions: for `run` and tests. */

@@ -1,47 +1,35 @@
 import { META_KEYS, PRIORITY_MAX, TOP_KEYS } from './rule-file.ts'
-import { GUARDRAILS, LIMIT_KEYS, PROGRESS_KEYS, RESETS, TRIGGER_KEYS } from './reward-section.ts'
+import { GUARDRAILS, SHARP_RISE_KEYS, SHARP_RISE_WINDOWS } from './guardrails-section.ts'
+import { LIMIT_KEYS, PROGRESS_KEYS, RESETS, TRIGGER_KEYS } from './reward-section.ts'
 import { ARM_KEYS, EXPERIMENT_KEYS } from './rollout-section.ts'
 import { CAP_KEYS, SCORE_KEYS } from './score-section.ts'
 import { SEGMENT_KEYS } from './segment-file.ts'
+import { POLICY } from './policy-schema.ts'
+import {
+  COUNTRY,
+  countries,
+  DURATION,
+  FROM,
+  formula,
+  ID_PATTERN,
+  LEVEL,
+  map,
+  money,
+  ref,
+  type Schema,
+  text,
+  wholeNumber,
+  written,
+  ZONE,
+} from './schema-parts.ts'
 import { WHEN_KEYS } from './when-section.ts'
 
-/** A part of a JSON Schema, draft 2020-12. */
-export interface Schema {
-  readonly [keyword: string]: unknown
-}
-
-const text = (description: string, more: Schema = {}): Schema => ({ type: 'string', description, ...more })
-const wholeNumber = (description: string, minimum = 0): Schema => ({ type: 'integer', minimum, description })
-const money = (description: string): Schema => ({ type: 'number', minimum: 0, multipleOf: 0.01, description })
-/** YAML reads 2.0 as a number and 2025-11-01 as a text; both may stand without quotes. */
-const written = (description: string): Schema => ({ type: ['string', 'number'], description })
-const formula = (description: string): Schema => ({ type: ['string', 'number'], description })
-const ref = (name: string): Schema => ({ $ref: `#/$defs/${name}` })
-
-/** A map with these keys and no others; the types see to it that none is forgotten. */
-function map<K extends string>(
-  keys: readonly K[],
-  properties: Readonly<Record<K, Schema>>,
-  { required = [], description }: { readonly required?: readonly K[]; readonly description?: string } = {},
-): Schema {
-  return {
-    type: 'object',
-    ...(description === undefined ? {} : { description }),
-    properties: Object.fromEntries(keys.map((key) => [key, properties[key]])),
-    ...(required.length === 0 ? {} : { required }),
-    additionalProperties: false,
-  }
-}
-
-const ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$'
 const FILTERS: Schema = {
   type: 'array',
   maxItems: 100,
   items: { type: 'string' },
   description: 'Conditions, all of which must hold: payload.bet >= 0.2, user.geo in ["TR"], user in segment("vip").',
 }
-const ZONE = text('A name of the IANA time zone database, such as Europe/Istanbul; UTC where there is none.')
-const FROM = written('From when on it judges events, by their own time: 2025-11-01, or a date and time.')
 
 const caps = map(
   CAP_KEYS,
@@ -81,7 +69,7 @@ const reward: Schema = {
 const limits = map(
   LIMIT_KEYS,
   {
-    cool_down: text('Least time between two rewards: 30m, 12h, 7d.', { pattern: '^\\d{1,9}\\s*(s|m|h|d|w)$' }),
+    cool_down: text('Least time between two rewards: 30m, 12h, 7d.', { pattern: DURATION }),
     per_day: wholeNumber('Most rewards in one calendar day.', 1),
     per_week: wholeNumber('Most rewards in one calendar week, from Monday.', 1),
     per_month: wholeNumber('Most rewards in one calendar month.', 1),
@@ -113,13 +101,41 @@ const when = map(
   { required: ['event_name'] },
 )
 
+const POOL = text('A pool of the policy.', { pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$' })
+
+const sharpRise = map(
+  SHARP_RISE_KEYS,
+  {
+    share: { type: ['number', 'string'], description: 'The part of the threshold: 0.8 or 80%.' },
+    within: { enum: SHARP_RISE_WINDOWS, description: 'The calendar window of the crossing event.' },
+  },
+  {
+    required: ['share', 'within'],
+    description: 'Whoever scores this part of a threshold within one such window is reviewed before being paid.',
+  },
+)
+
 const guardrails = map(
   GUARDRAILS,
   {
-    kyc_min_level: { type: 'integer', minimum: 0, maximum: 10 },
-    rg_limits_ok: { type: 'boolean', description: 'The player must be within the responsible-gaming limits.' },
-    budget_pool: text('The pool that pays.'),
+    kyc_min_level: LEVEL,
+    rg_limits_ok: { type: 'boolean', description: 'Asked of every reward, whatever stands here.' },
+    budget_pool: {
+      anyOf: [
+        POOL,
+        {
+          type: 'object',
+          minProperties: 1,
+          propertyNames: { pattern: `${COUNTRY}|^default$` },
+          additionalProperties: POOL,
+        },
+      ],
+      description: 'The pool that pays, or pools by the player’s country: { TR: nov_tr, default: nov_season }.',
+    },
     budget_soft_cap: money('Where spending from the pool gets cautious.'),
+    geo: countries('Countries whose players are paid; all where it is left out.'),
+    frozen_expiry: text('How long a reward may stay frozen before it expires: 12h, 30d.', { pattern: DURATION }),
+    sharp_rise: sharpRise,
   },
   { description: 'Conditions on paying.' },
 )
@@ -192,14 +208,15 @@ const segment = map(
   { required: ['segment_id'] },
 )
 
-/** Of rule files and segment files. */
+/** Of rule files, segment files and policy files. */
 export const RULE_SCHEMA: Schema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Onceward rules',
-  oneOf: [ref('rule'), ref('segment')],
+  oneOf: [ref('rule'), ref('segment'), ref('policy')],
   $defs: {
     rule,
     segment,
+    policy: POLICY,
     when,
     score,
     caps,

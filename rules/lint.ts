@@ -1,8 +1,10 @@
-import { isMap, isScalar, isSeq, type Node } from 'yaml'
+import { isScalar, isSeq, type Node } from 'yaml'
 import { doubtfulDivisors } from './divisors.ts'
 import type { LocatedExpression } from './expression-text.ts'
 import type { EventCatalog } from './field-check.ts'
-import { duplicate, loadSegments, versionKey } from './load.ts'
+import { type KnownPools, lintGuardrails } from './guardrail-lint.ts'
+import { duplicate, loadPolicies, loadSegments, versionKey } from './load.ts'
+import { isPolicyFile } from './policy-file.ts'
 import { nearest, type RuleProblem } from './problem.ts'
 import { overlap, type Period, periodOfConditions, progressMax } from './reach.ts'
 import { inOrder, readRuleParts, type RuleParts, type RuleSource } from './rule-file.ts'
@@ -10,14 +12,13 @@ import { isSegmentFile } from './segment-file.ts'
 import type { Membership } from './segment.ts'
 import type { Expression } from './syntax-tree.ts'
 import { windowFaults } from './window-lint.ts'
-import { readList } from './yaml-reader.ts'
-import type { Finding, RuleFile } from './yaml-source.ts'
+import { compareVersions } from './version-order.ts'
+import { nodeAt, readList } from './yaml-reader.ts'
+import type { RuleFile } from './yaml-source.ts'
 
 /** What rules are held against; what is undefined is not. */
-export interface LintOptions {
+export interface LintOptions extends KnownPools {
   readonly catalog?: EventCatalog | undefined
-  /** The pools that there are. */
-  readonly pools?: readonly string[] | undefined
 }
 
 export interface LintReport {
@@ -25,15 +26,22 @@ export interface LintReport {
   readonly findings: readonly RuleProblem[]
   readonly rules: number
   readonly segments: number
+  readonly policies: number
 }
 
-/** Looks at all rules and segments as hard as can be done without an event. */
+/**
+ * Looks at all rules, segments and policies as hard as can be done without an event. Where a policy lies beside the rules
+ * their pools are held against it, as against those of `options`.
+ */
 export function lintRules(files: readonly RuleFile[], options: LintOptions): LintReport {
   const { segments, problems } = loadSegments(files.filter(isSegmentFile))
-  const findings: RuleProblem[] = [...problems]
+  const { policies, problems: wrong } = loadPolicies(files.filter(isPolicyFile))
+  const findings: RuleProblem[] = [...problems, ...wrong]
+  const beside = policies.map(({ policy }) => policy).sort((a, b) => compareVersions(a.version, b.version))
+  const known = beside.length === 0 ? options : { ...options, policies: [...(options.policies ?? []), ...beside] }
   const named = new Set<string>()
   const seen = new Map<string, string>()
-  const rules = files.filter((file) => !isSegmentFile(file))
+  const rules = files.filter((file) => !isSegmentFile(file) && !isPolicyFile(file))
   for (const file of rules) {
     const get = (name: string): Membership | undefined => {
       named.add(name)
@@ -47,7 +55,7 @@ export function lintRules(files: readonly RuleFile[], options: LintOptions): Lin
       continue
     }
     const { source } = reading.parts
-    lintRule(reading.rule, reading.parts, options)
+    lintRule(reading.rule, reading.parts, known)
     findings.push(...inOrder([...source.problems, ...source.warnings]))
     const { ruleId, version } = reading.rule.rule
     const other = seen.get(versionKey(ruleId, version))
@@ -57,7 +65,7 @@ export function lintRules(files: readonly RuleFile[], options: LintOptions): Lin
   for (const { segmentId, file } of segments.values()) if (!named.has(segmentId)) findings.push(unused(segmentId, file))
   const position = new Map(files.map(({ file }, i) => [file, i]))
   findings.sort((a, b) => (position.get(a.file) ?? 0) - (position.get(b.file) ?? 0))
-  return { findings, rules: rules.length, segments: segments.size }
+  return { findings, rules: rules.length, segments: segments.size, policies: policies.length }
 }
 
 function unused(segmentId: string, file: string): RuleProblem {
@@ -76,8 +84,8 @@ function unused(segmentId: string, file: string): RuleProblem {
 /** Reports on the rule's source. */
 function lintRule(source: RuleSource, parts: RuleParts, options: LintOptions): void {
   lintEventNames(parts, options.catalog)
-  lintPool(source, parts, options.pools)
   const period = lintPeriod(source, parts)
+  lintGuardrails(source, parts, options, period)
   if (period.from < period.until) lintThresholds(source, parts, period)
   const conditions = parts.when.filters.map(({ expression }) => expression)
   for (const located of parts.notes.all) {
@@ -101,17 +109,6 @@ function lintEventNames({ source, when }: RuleParts, catalog: EventCatalog | und
       hint: like === undefined ? 'give the folder of its schema with --schemas' : `did you mean ${like}?`,
     })
   }
-}
-
-function lintPool({ rule }: RuleSource, parts: RuleParts, pools: readonly string[] | undefined): void {
-  const pool = rule.guardrails.budget_pool
-  if (pools === undefined || pool === undefined || pools.includes(pool)) return
-  const like = nearest(pool, pools)
-  reportAt(parts, ['guardrails', 'budget_pool'], {
-    code: 'ONCEWARD_E_RULE_UNKNOWN_POOL',
-    message: `there is no pool "${pool}"`,
-    hint: like === undefined ? `pools are ${pools.join(', ')}` : `did you mean ${like}?`,
-  })
 }
 
 /** When the rule can match; reported where that is never. */
@@ -193,14 +190,4 @@ function isBounded(node: Expression): boolean {
   if (node.name === 'min') return node.args.some(isBounded)
   if (node.name === 'if') return node.args.slice(1).every(isBounded)
   return ['max', 'floor', 'ceil', 'round'].includes(node.name) && node.args.every(isBounded)
-}
-
-function reportAt({ source, top }: RuleParts, [first = '', ...rest]: readonly string[], finding: Finding): void {
-  source.report(nodeAt(top.get(first)?.value, rest) ?? 0, finding)
-}
-
-function nodeAt(node: Node | undefined, path: readonly string[]): Node | undefined {
-  let at: unknown = node
-  for (const name of path) at = isMap(at) ? at.get(name, true) : undefined
-  return at as Node | undefined
 }

@@ -1,3 +1,4 @@
+import { isPolicyFile, type PolicySource, readPolicy } from './policy-file.ts'
 import type { RuleProblem } from './problem.ts'
 import { readRule, type RuleReading, type RuleSource } from './rule-file.ts'
 import type { Membership } from './segment.ts'
@@ -5,19 +6,29 @@ import { isSegmentFile, readSegment, type SegmentSource } from './segment-file.t
 import type { RuleFile } from './yaml-source.ts'
 
 export type Loaded =
-  | { readonly ok: true; readonly rules: readonly RuleSource[]; readonly segments: readonly SegmentSource[] }
+  | {
+      readonly ok: true
+      /** Each with the policies that lie beside it. */
+      readonly rules: readonly RuleSource[]
+      readonly segments: readonly SegmentSource[]
+      readonly policies: readonly PolicySource[]
+    }
   | { readonly ok: false; readonly problems: readonly RuleProblem[] }
 
 /**
- * Reads a whole directory of rule files, and of the segments that they name: all, or all problems. The rules come in the
- * order of the files. Two files with the same rule id and version, or the same segment id, are a problem.
+ * Reads a whole directory of rule files, of the segments that they name, and of the policies that lie there: all, or all
+ * problems. The rules come in the order of the files. Two files with the same rule id and version, the same segment id, or
+ * the same version of the policy are a problem.
  */
 export function loadRules(files: readonly RuleFile[]): Loaded {
   const { segments, problems } = loadSegments(files.filter(isSegmentFile))
+  const { policies, problems: wrong } = loadPolicies(files.filter(isPolicyFile))
+  problems.push(...wrong)
+  const beside = policies.length === 0 ? {} : { policies }
   const rules: RuleSource[] = []
   const seen = new Map<string, string>()
   for (const file of files) {
-    if (isSegmentFile(file)) continue
+    if (isSegmentFile(file) || isPolicyFile(file)) continue
     const reading = readRuleAmong(file, segments)
     if (!reading.ok) {
       problems.push(...reading.problems)
@@ -28,9 +39,31 @@ export function loadRules(files: readonly RuleFile[]): Loaded {
     const other = seen.get(key)
     if (other === undefined) seen.set(key, file.file)
     else problems.push(duplicate(file.file, `rule ${ruleId} version ${version}`, other))
-    rules.push(reading.rule)
+    rules.push({ ...reading.rule, ...beside })
   }
-  return problems.length === 0 ? { ok: true, rules, segments: [...segments.values()] } : { ok: false, problems }
+  if (problems.length > 0) return { ok: false, problems }
+  return { ok: true, rules, segments: [...segments.values()], policies }
+}
+
+/** The policies of `files`, and what is wrong with the others. */
+export function loadPolicies(files: readonly RuleFile[]): {
+  readonly policies: readonly PolicySource[]
+  readonly problems: RuleProblem[]
+} {
+  const policies = new Map<string, PolicySource>()
+  const problems: RuleProblem[] = []
+  for (const file of files) {
+    const reading = readPolicy(file)
+    if (!reading.ok) {
+      problems.push(...reading.problems)
+      continue
+    }
+    const { version } = reading.policy.policy
+    const other = policies.get(version)
+    if (other === undefined) policies.set(version, reading.policy)
+    else problems.push(duplicate(file.file, `policy ${version}`, other.file))
+  }
+  return { policies: [...policies.values()], problems }
 }
 
 /** The segments of `files` by name, and what is wrong with the others. */

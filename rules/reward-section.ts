@@ -1,6 +1,7 @@
 import type { Node } from 'yaml'
+import { CASH_TYPES } from '../core/cost.ts'
 import type { Json } from '../core/model/event.ts'
-import type { Guardrails, Reward } from '../core/model/reward.ts'
+import type { Reward } from '../core/model/reward.ts'
 import { DAY_MS, SECOND_MS } from '../core/durations.ts'
 import type { Reset, RewardFormulas, RewardLimits, Trigger } from './compiled.ts'
 import type { Scope } from './expression-text.ts'
@@ -12,7 +13,6 @@ import {
   type Entry,
   type NumberBounds,
   numberAt,
-  readBoolean,
   readChoice,
   readDuration,
   readList,
@@ -25,8 +25,11 @@ import { isTextScalar, type YamlSource } from './yaml-source.ts'
 
 /** The currency of a cash reward that names none. */
 export const DEFAULT_CURRENCY = 'EUR'
-/** Rewards whose value is money. */
-export const CASH_TYPES: readonly string[] = ['cash', 'bonus_cash']
+export const REWARD_TYPE = {
+  pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/,
+  hint: 'a reward type is one word, such as fs, cash, bonus_cash, coupon or loot',
+}
+export const CURRENCY_CODE = { pattern: /^[A-Z]{3}$/, hint: 'write the three letters of ISO 4217, such as EUR' }
 /** Rewards whose value is a count of things. */
 const COUNTED_TYPES: readonly string[] = ['fs', 'free_spins']
 
@@ -35,7 +38,7 @@ export const PROGRESS_KEYS = ['threshold', 'reward', 'reset'] as const
 export const LIMIT_KEYS = ['cool_down', 'per_day', 'per_week', 'per_month', 'ever'] as const
 const COOL_DOWN_MAX_MS = 366 * DAY_MS
 
-const MONEY = { min: 0, max: MONEY_MAX, decimals: 2 } as const
+export const MONEY = { min: 0, max: MONEY_MAX, decimals: 2 } as const
 const THRESHOLDS_MAX = 1_000
 
 export const RESETS: readonly Reset[] = ['never', 'daily', 'weekly', 'monthly']
@@ -142,21 +145,15 @@ function readReward(source: YamlSource, node: Node, scope: Scope): ReadReward | 
   const type = readText(
     source,
     required(source, entries, 'type', { node, hint: 'write type: fs, bonus_cash, coupon, …' }),
-    {
-      pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/,
-      hint: 'a reward type is one word, such as fs, cash, bonus_cash, coupon or loot',
-    },
+    REWARD_TYPE,
   )
   const amount = type === undefined ? NOTHING : readAmount(source, entries, { node, type, scope })
-  const currency = readText(source, entries.get('currency'), {
-    pattern: /^[A-Z]{3}$/,
-    hint: 'write the three letters of ISO 4217, such as EUR',
-  })
+  const currency = readText(source, entries.get('currency'), CURRENCY_CODE)
   const cost = numberOrFormula(source, entries.get('cost'), MONEY, scope)
   const wagering = readNumber(source, entries.get('wagering'), { min: 0, max: 1_000_000 })
   const attributes = readAttributes(source, entries)
   if (type === undefined || source.problems.length > before) return undefined
-  const money = currency ?? (CASH_TYPES.includes(type) ? DEFAULT_CURRENCY : undefined)
+  const money = currency ?? (CASH_TYPES.has(type) ? DEFAULT_CURRENCY : undefined)
   const reward = {
     type,
     ...(amount.number === undefined ? {} : { amount: amount.number }),
@@ -191,7 +188,7 @@ function readAmount(
     source.report(misnamed.key, { code: 'ONCEWARD_E_RULE_UNKNOWN_KEY', message, hint: 'did you mean value?' })
     return NOTHING
   }
-  if (CASH_TYPES.includes(type)) {
+  if (CASH_TYPES.has(type)) {
     const value = required(source, entries, 'value', { node, hint: `${type} needs its amount: value: 2.50` })
     return numberOrFormula(source, value, { ...MONEY, min: 0.01 }, scope)
   }
@@ -234,25 +231,4 @@ function readAttributes(source: YamlSource, entries: Entries): Record<string, Js
     } else attributes[name] = json
   }
   return attributes
-}
-
-export const GUARDRAILS = ['kyc_min_level', 'rg_limits_ok', 'budget_pool', 'budget_soft_cap'] as const
-
-/** `guardrails`: carried on every reward task. */
-export function readGuardrails(source: YamlSource, entry: Entry | undefined): Guardrails {
-  const keys = entry && readMap(source, entry.value, 'guardrails', GUARDRAILS)
-  if (keys === undefined) return {}
-  const kyc = readNumber(source, keys.get('kyc_min_level'), { min: 0, max: 10, decimals: 0 })
-  const rg = readBoolean(source, keys.get('rg_limits_ok'))
-  const pool = readText(source, keys.get('budget_pool'), {
-    pattern: /^[A-Za-z0-9][\w.-]{0,127}$/,
-    hint: "a pool's name has letters, digits, _, . and -",
-  })
-  const cap = readNumber(source, keys.get('budget_soft_cap'), MONEY)
-  return {
-    ...(kyc === undefined ? {} : { kyc_min_level: kyc }),
-    ...(rg === undefined ? {} : { rg_limits_ok: rg }),
-    ...(pool === undefined ? {} : { budget_pool: pool }),
-    ...(cap === undefined ? {} : { budget_soft_cap: cap }),
-  }
 }

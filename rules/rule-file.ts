@@ -6,8 +6,10 @@ import type { CompiledRule } from './compiled.ts'
 import { readDate } from './dates.ts'
 import type { Notes, Scope } from './expression-text.ts'
 import type { EventFields } from './field-check.ts'
+import { readGuardrails } from './guardrails-section.ts'
+import type { PolicySource } from './policy-file.ts'
 import type { RuleProblem } from './problem.ts'
-import { readGuardrails, readTrigger } from './reward-section.ts'
+import { readTrigger } from './reward-section.ts'
 import { PERCENT, readExperiment, withArms } from './rollout-section.ts'
 import { DEFAULT_ZONE, readCaps, readScore, readScoreEntries, type Score } from './score-section.ts'
 import type { Segments } from './segment.ts'
@@ -28,6 +30,8 @@ export interface RuleSource extends RuleFile {
   readonly contentHash: string
   /** The segments that it names, where they are at hand; they are published with it. */
   readonly segments?: readonly SegmentSource[]
+  /** The policies that lie beside it; they are published with it. */
+  readonly policies?: readonly PolicySource[]
 }
 
 export type RuleReading =
@@ -179,7 +183,7 @@ function readRoot(source: YamlSource, root: Node, options: ReadOptions): Read | 
     points: score.points,
     caps,
     ...(trigger === undefined ? {} : { trigger }),
-    guardrails,
+    ...guardrails,
   }
   return {
     rule: withArms(rule, experiment),

@@ -130,6 +130,23 @@ function hasDecimals(value: number, decimals: number): boolean {
   return Number(value.toFixed(decimals)) === value
 }
 
+/**
+ * A part of the whole, written 0.8 or 80%, from `min` to 1. Answers it as a fraction: 80% is exactly what 0.8 is.
+ */
+export function readShare(source: YamlSource, entry: Entry | undefined, min: number): number | undefined {
+  const text = readText(source, entry)
+  if (entry === undefined || text === undefined) return undefined
+  const [, digits, percent] = /^(\d{1,3}(?:\.\d{1,4})?)(%?)$/.exec(text) ?? []
+  const share = digits === undefined ? Number.NaN : percent === '' ? Number(digits) : Number(digits) / 100
+  if (share >= min && share <= 1) return share
+  source.report(entry.value, {
+    code: 'ONCEWARD_E_RULE_WRONG_VALUE',
+    message: `${entry.key.value} is a part from ${min} to 1, or from ${min * 100}% to 100%, not ${JSON.stringify(text)}`,
+    hint: 'write 0.8 or 80%',
+  })
+  return undefined
+}
+
 const DURATION = /^(\d{1,9})\s*(s|m|h|d|w)$/
 const UNITS_MS: Readonly<Record<string, number>> = { s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS, d: DAY_MS, w: 7 * DAY_MS }
 
@@ -171,6 +188,13 @@ export function readChoice<T extends string>(
 /** The elements of a list, or the single value itself. */
 export function readList(entry: Entry): readonly Node[] {
   return isSeq(entry.value) ? entry.value.items.filter(isNode) : [entry.value]
+}
+
+/** What stands at `path` below a node; undefined where nothing does. */
+export function nodeAt(node: Node | undefined, path: readonly string[]): Node | undefined {
+  let at: unknown = node
+  for (const name of path) at = isMap(at) ? at.get(name, true) : undefined
+  return isNode(at) ? at : undefined
 }
 
 function isNode(value: unknown): value is Node {

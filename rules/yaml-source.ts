@@ -33,6 +33,17 @@ export interface Finding {
   readonly hint?: string | undefined
 }
 
+/** What a file holds, as messages name it. */
+export interface FileKind {
+  readonly noun: string
+  /** How such a file begins. */
+  readonly begins: string
+  /** The code of all its problems; undefined: each has its own. */
+  readonly code?: ErrorCode
+}
+
+const RULE_KIND: FileKind = { noun: 'rule', begins: 'rule_id: …' }
+
 /** Collects the problems of one file, located. */
 export class YamlSource {
   readonly problems: RuleProblem[] = []
@@ -41,8 +52,10 @@ export class YamlSource {
   readonly text: string
   /** Of our own: the YAML package counts some lines twice or not at all where a file is broken. */
   readonly #lines: readonly string[]
+  readonly #kind: FileKind
 
-  constructor(file: RuleFile) {
+  constructor(file: RuleFile, kind: FileKind = RULE_KIND) {
+    this.#kind = kind
     this.file = file.file
     this.text = file.text
     this.#lines = file.text.split('\n')
@@ -53,7 +66,9 @@ export class YamlSource {
     if (this.text.length > RULE_FILE_LENGTH_MAX) {
       this.report(
         0,
-        wrongSyntax(`a rule file has at most ${RULE_FILE_LENGTH_MAX} characters, this has ${this.text.length}`),
+        wrongSyntax(
+          `a ${this.#kind.noun} file has at most ${RULE_FILE_LENGTH_MAX} characters, this has ${this.text.length}`,
+        ),
       )
       return undefined
     }
@@ -64,7 +79,7 @@ export class YamlSource {
     const tokens = [...new Parser().parse(this.text)]
     const tooDeep = firstBelow(tokens, NESTING_MAX)
     if (tooDeep !== undefined) {
-      this.report(tooDeep, wrongSyntax(`a rule file nests at most ${NESTING_MAX} levels deep`))
+      this.report(tooDeep, wrongSyntax(`a ${this.#kind.noun} file nests at most ${NESTING_MAX} levels deep`))
       return undefined
     }
     const options = { prettyErrors: false, uniqueKeys: false, version: '1.2' } as const
@@ -75,12 +90,16 @@ export class YamlSource {
     }
     if (second !== undefined) {
       const at = second.range[0]
-      this.report(at, wrongSyntax('a rule file holds one rule', 'put the second rule in a file of its own'))
+      const { noun } = this.#kind
+      this.report(at, wrongSyntax(`a ${noun} file holds one ${noun}`, `put the second ${noun} in a file of its own`))
     }
     if (document !== undefined && document.contents !== null) {
       visit(document, {
         Alias: (_, node) => {
-          this.report(node, wrongSyntax('references (*name) are not allowed in a rule', 'write the value out'))
+          this.report(
+            node,
+            wrongSyntax(`references (*name) are not allowed in a ${this.#kind.noun}`, 'write the value out'),
+          )
         },
       })
     }
@@ -90,7 +109,7 @@ export class YamlSource {
       this.report(0, {
         code: 'ONCEWARD_E_RULE_MISSING_KEY',
         message: 'the file is empty',
-        hint: 'a rule begins with rule_id: …',
+        hint: `a ${this.#kind.noun} begins with ${this.#kind.begins}`,
       })
       return undefined
     }
@@ -108,7 +127,7 @@ export class YamlSource {
     const { line, column } = this.#place(offset)
     const snippet = snippetOf((this.#lines[line - 1] ?? '').replace(/\r$/, ''), column)
     found.push({
-      code,
+      code: this.#kind.code ?? code,
       ...(finding.severity === undefined ? {} : { severity: finding.severity }),
       file: this.file,
       line,

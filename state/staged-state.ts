@@ -14,7 +14,7 @@ import {
 } from './seen-ids.ts'
 import { SeenFilter } from './seen-filter.ts'
 import { prefixRange, type Store } from './store.ts'
-import { HELD, type HeldEvent, heldKey, SEEN_CHUNK_PREFIX } from './stores.ts'
+import { HELD, type HeldEvent, heldKey, parseHeldKey, SEEN_CHUNK_PREFIX, TIMERS } from './stores.ts'
 
 /** A change to the keyed state: what the changelog carries. A null value deletes. */
 export interface Change {
@@ -37,6 +37,12 @@ export interface StagedStateOptions {
 export interface Held {
   readonly key: string
   readonly value: HeldEvent
+}
+
+/** An instant, ms, at which time alone changes something for a player. */
+export interface Timer {
+  readonly at: number
+  readonly userId: string
 }
 
 /** How many held events are read at once. */
@@ -92,6 +98,8 @@ export class StagedState {
   #seenFilter: SeenFilter | undefined
   /** Held events staged in this batch; they may be large, and are read from disk alone, so none is cached. */
   readonly #held = new Map<string, HeldEvent | undefined>()
+  /** Timers staged in this batch: set or dropped. Read from disk alone, as held events are. */
+  readonly #timers = new Map<string, boolean>()
   #expired: { readonly key: Buffer; readonly hashes: readonly string[] }[] = []
 
   constructor(kv: OrderedKv, options: StagedStateOptions = {}) {
@@ -103,7 +111,8 @@ export class StagedState {
 
   /** Begins a batch. */
   begin(): void {
-    assert(this.#dirty.length === 0 && this.#held.size === 0, 'a batch begins with nothing staged')
+    const staged = this.#dirty.length + this.#held.size + this.#timers.size
+    assert(staged === 0, 'a batch begins with nothing staged')
     this.#batch++
     this.#seen.clear()
     this.#remembered = []
@@ -135,8 +144,16 @@ export class StagedState {
 
   /** Reads all that was asked for, in one call. */
   async load(): Promise<void> {
+    await this.#read(await this.#maybeSeen())
+  }
+
+  /** Reads what was asked for since. Ids are not looked up again: those remembered meanwhile are not on disk yet. */
+  async loadMore(): Promise<void> {
+    if (this.#missing.length > 0) await this.#read([])
+  }
+
+  async #read(hashes: readonly string[]): Promise<void> {
     const missing = this.#missing
-    const hashes = await this.#maybeSeen()
     const keys = this.#missingKeys
     for (const hash of hashes) keys.push(seenIndexKey(hash))
     this.#missing = []
@@ -215,6 +232,31 @@ export class StagedState {
     return undefined
   }
 
+  /** Sets a timer, or drops one. Neither needs to be asked for. */
+  setTimer({ at, userId }: Timer, isSet: boolean): void {
+    this.#timers.set(heldKey(at, userId), isSet)
+  }
+
+  /** Timers at or before `until`, in order, at most `most`; and the time of the next one after those. Read from disk. */
+  async timersUntil(until: number, most: number): Promise<{ due: Timer[]; next: number | undefined }> {
+    const due: Timer[] = []
+    const range = { gte: prefixRange(TIMERS.prefix).gte, lt: Buffer.from(TIMERS.prefix + heldKey(until + 1, '')) }
+    for await (const [name] of this.#kv.range({ ...range, limit: most + 1 })) {
+      const { ts: at, eventId: userId } = parseHeldKey(name.toString().slice(TIMERS.prefix.length))
+      if (due.length === most) return { due, next: at }
+      due.push({ at, userId })
+    }
+    return { due, next: undefined }
+  }
+
+  /** The time of the first timer on disk. */
+  async firstTimer(): Promise<number | undefined> {
+    for await (const [key] of this.#kv.range({ ...prefixRange(TIMERS.prefix), limit: 1 })) {
+      return parseHeldKey(key.toString().slice(TIMERS.prefix.length)).ts
+    }
+    return undefined
+  }
+
   /** Drops segments of ids that are wholly past the dedupe window at `watermark`; some now, the rest in later batches. */
   async expireSeen(watermark: number): Promise<{ more: boolean }> {
     const lastHour = hourOf(watermark - this.#dedupeWindowMs) - 1
@@ -243,6 +285,9 @@ export class StagedState {
     for (const [key, event] of this.#held) {
       changes.push({ key: Buffer.from(HELD.prefix + key), value: event === undefined ? null : HELD.encode(event) })
     }
+    for (const [key, isSet] of this.#timers) {
+      changes.push({ key: Buffer.from(TIMERS.prefix + key), value: isSet ? TIMERS.encode(1) : null })
+    }
     for (const [hour, entries] of byHour(this.#remembered)) {
       changes.push({ key: seenChunkKey(hour, sequence), value: encodeSeenChunk(hour, entries) })
     }
@@ -270,6 +315,7 @@ export class StagedState {
     for (const [, entry] of this.#dirty) entry.dirty = false
     this.#dirty = []
     this.#held.clear()
+    this.#timers.clear()
     if (this.#young.size >= this.#cachedValuesMax) {
       this.#old = this.#young
       this.#young = new Map()

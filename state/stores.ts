@@ -1,4 +1,6 @@
 import type { JsonObject } from '../core/model/event.ts'
+import type { FrozenRewardTask } from '../core/model/reward.ts'
+import type { PlayerState } from './player-state.ts'
 import { jsonStore } from './store.ts'
 import type { UserWindows } from './window-state.ts'
 
@@ -40,7 +42,7 @@ export interface TaskMeta {
   readonly inputOffset: number
   /** Greatest event time seen; undefined before the first event. */
   readonly watermark?: number
-  /** Held events whose turn has come were left for further commits at this very input offset. */
+  /** Held events or timers whose turn has come were left for further commits at this very input offset. */
   readonly overdue?: true
 }
 
@@ -51,6 +53,15 @@ export function settledOffset(meta: TaskMeta | undefined): number | undefined {
 
 export const ACCOUNTS = jsonStore<Account>('account', 'a')
 export const HELD = jsonStore<HeldEvent>('held', 'h')
+/** By user id: only players of whom the gates know something. */
+export const PLAYERS = jsonStore<PlayerState>('player', 'p')
+/** Rewards that the gates stopped, by reward_task_id; each is named in its player's record. */
+export const FROZEN = jsonStore<FrozenRewardTask>('frozen', 'f')
+/**
+ * Index of the instants at which time alone changes something for a player, keyed as held events are (time, user id), so
+ * that the watermark that passes finds them without a scan.
+ */
+export const TIMERS = jsonStore<1>('timer', 't')
 /** By user id. */
 export const WINDOWS = jsonStore<UserWindows>('windows', 'w')
 export const META = jsonStore<TaskMeta>('meta', 'm')
@@ -71,7 +82,7 @@ export function accountKey(userId: string, ruleId: string): string {
 /** Milliseconds from the year 1 to 1970: makes every event time that RFC 3339 can write positive, and so sortable. */
 const YEAR_ONE_MS = 62_135_596_800_000
 
-/** Orders held events by event time, ties by event id. */
+/** Orders held events by event time, ties by event id, and timers by time, ties by user id. */
 export function heldKey(ts: number, eventId: string): string {
   return `${String(ts + YEAR_ONE_MS).padStart(15, '0')}:${eventId}`
 }

@@ -70,6 +70,8 @@ export class PartitionEngine {
       reorderWindowMs,
       watermark,
       heldSince: this.#heldSince,
+      // Without the gates nothing waits for time alone.
+      nextTimer: undefined,
       expireSeen: watermark !== undefined && hourOf(watermark) > this.#expiredHour,
       // Nothing is written, so no transaction has to stay small.
       limits: { held: BATCH_LIMITS.held, outputs: Number.POSITIVE_INFINITY },

@@ -38,7 +38,7 @@ export interface CompiledRules {
 
 export function compile({ entries, always }: RulesToTry): CompiledRules {
   const { set, segments } = foldControl(entries)
-  return { set: always ? ruleSetOf(newest(set.versions)) : set, segments: segments.segments }
+  return { set: always ? ruleSetOf(newest(set.versions), [], set.policy) : set, segments: segments.segments }
 }
 
 /** The version of each rule that was published last, in effect since ever. */

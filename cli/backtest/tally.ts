@@ -1,11 +1,12 @@
 import { assert } from '../../core/assert.ts'
+import { parseMoney } from '../../core/money.ts'
 import { DAY_MS } from '../../core/durations.ts'
 import type { Json } from '../../core/model/event.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { RewardTaskBase } from '../../core/model/reward.ts'
 import type { CapName, WithheldReward } from '../../core/model/score.ts'
 import { type BatchCounts, type BatchOutput, noCounts, type Operator, type Scoring } from '../../operators/operator.ts'
+import { isEarned } from '../../operators/earned.ts'
 import { createRewardEmit } from '../../operators/reward-emit.ts'
-import { costOf } from '../../pipeline/payout/task.ts'
 import type { Segments } from '../../rules/segment.ts'
 import type { Account } from '../../state/stores.ts'
 
@@ -98,10 +99,10 @@ export function createTallyEmit(tally: Tally, segments: Segments): Operator<Scor
 /** Adds the counts and rewards of a batch. */
 export function addOutput(tally: Tally, { counts, rewards }: BatchOutput): void {
   for (const name of Object.keys(counts) as (keyof BatchCounts)[]) tally.counts[name] += counts[name]
-  for (const { value } of rewards) tally.rewards.push(issued(value))
+  for (const { value } of rewards) if (isEarned(value)) tally.rewards.push(issued(value))
 }
 
-function issued(task: RewardTask): IssuedReward {
+function issued(task: RewardTaskBase): IssuedReward {
   return {
     taskId: task.reward_task_id,
     userId: task.user_id,
@@ -110,7 +111,8 @@ function issued(task: RewardTask): IssuedReward {
     threshold: task.origin.threshold,
     type: task.reward.type,
     pool: task.pool_id,
-    cost: costOf(task.reward),
+    // Where no rate is known a person decides; until then it costs nothing.
+    cost: task.cost === undefined ? 0n : parseMoney(task.cost),
     ts: Date.parse(task.created_at),
   }
 }

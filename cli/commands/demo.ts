@@ -62,13 +62,14 @@ export const demo = command({
   description: `
     Needs nothing but Node. All roles run in this process, as they do elsewhere: players send events to a log (embedded, on
     RocksDB), two workers score them by the rules and create reward tasks, the sink books each in the ledger (an embedded
-    Postgres) and has a wallet pay it. The wallet fails and times out now and then, on purpose.
+    Postgres) and has a wallet pay it. The wallet fails and times out now and then, on purpose. Most players are verified;
+    what the others earn is frozen, as is what somebody earns who has excluded himself for a while.
 
     In a terminal it shows what happens, live; elsewhere it writes a line every two seconds to stderr. Ctrl-C, or the end of
     --for, stops the players, lets what is under way come to its end, and prints what was earned and paid.
 
     At the end everything is counted where it is kept, and compared: events in = unique + duplicates + dead letters; rewards
-    earned = paid + pending + failed; the paid rewards of each pool = what is booked as spent; what the wallet paid = what the
+    earned = paid + pending + failed + held + frozen; the paid rewards of each pool = what is booked as spent; what the wallet paid = what the
     ledger says. Exit code 0 where all of it adds up.`,
   examples: [
     { line: 'onceward demo', says: 'until Ctrl-C' },

@@ -5,8 +5,8 @@ export const rulesSchema = command({
   group: 'Rules',
   summary: 'print the JSON Schema of rule files, for editors',
   description: `
-    Prints a JSON Schema (draft 2020-12) of rules and segments to stdout, so that an editor completes keys and marks what does
-    not fit while it is typed. Filters and formulas are texts to it: rules lint looks into them.`,
+    Prints a JSON Schema (draft 2020-12) of rules, segments and policies to stdout, so that an editor completes keys and marks
+    what does not fit while it is typed. Filters and formulas are texts to it: rules lint looks into them.`,
   examples: [
     {
       line: 'onceward rules schema > rules.schema.json',

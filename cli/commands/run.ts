@@ -26,7 +26,7 @@ export const run = command({
     process. An event's ingest time is its own time, so the result depends on the file and the rules alone.
 
     Writes to the folder: scores.ndjson (every rule that matched an event: points before and after caps, progress, which cap
-    cut), rewards.ndjson (the reward tasks), dlq.ndjson (what was rejected, with the reason) and summary.json, which is
+    cut), rewards.ndjson (what was earned: pending, or frozen by KYC or a restriction and why), dlq.ndjson (what was rejected, with the reason) and summary.json, which is
     printed as well. events = unique + duplicates + dlq, by exact count.`,
   examples: [
     {
@@ -46,11 +46,12 @@ export const run = command({
     const { loadNormalizer } = await import('../runtime.ts')
     const { runFile } = await import('../run/file-run.ts')
     const { createProgress, formatCount } = await import('../progress.ts')
+    const { frozenText } = await import('../run/frozen-text.ts')
     const rulesLoaded = await loadRulesFrom(settings.rules)
     const normalize = await loadNormalizer(settings.schemas)
     const lines = await readLines(settings.events, { signal })
     const progress = createProgress({ terminal, clock, label: 'running', unit: 'events' })
-    const summary = await runFile({
+    const done = await runFile({
       lines,
       rules: rulesLoaded,
       normalize,
@@ -61,20 +62,23 @@ export const run = command({
       clock,
       logger,
       signal,
-      onProgress: (done) =>
+      onProgress: (events) =>
         progress.update({
-          done,
+          done: events,
           share: lines.bytesTotal === undefined ? undefined : lines.bytesRead / lines.bytesTotal,
         }),
     })
-    if (summary === undefined) {
+    if (done === undefined) {
       progress.finish(`stopped before the end; nothing was written to ${settings.out}`)
       return 1
     }
+    const { summary, frozenBy } = done
     const { events: count, scores, rewards, seconds } = summary
     progress.finish(
       `${formatCount(count)} events, ${formatCount(scores)} scores, ${formatCount(rewards)} rewards in ${seconds} s; see ${settings.out}`,
     )
+    const waiting = frozenText(summary, frozenBy)
+    if (waiting !== undefined) terminal.note(waiting)
     await terminal.print(`${JSON.stringify(summary)}\n`)
     const { unique, duplicates, dlq } = summary
     const accounted = unique + duplicates + dlq.schema + dlq.future + dlq.late

@@ -9,11 +9,12 @@ import type { Topics } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { createSink, type Sink } from '../../pipeline/payout/sink.ts'
 import type { SinkStats } from '../../pipeline/payout/stats.ts'
+import type { TaskView } from '../../pipeline/payout/task.ts'
 import { Worker } from '../../pipeline/worker.ts'
 import { openRocksDb } from '../../state/rocksdb.ts'
 import { storeFolder } from '../worker-process.ts'
 import { settlementObserver } from './settlements.ts'
-import { type Infrastructure, WALLET_TIMEOUT_MS } from './infrastructure.ts'
+import { type Infrastructure, PARTNER_NAME, WALLET_CONNECTIONS, WALLET_TIMEOUT_MS } from './infrastructure.ts'
 import type { RecentRewards } from './recent-rewards.ts'
 import type { Tally } from './tally.ts'
 
@@ -32,6 +33,7 @@ export interface CrewParts {
   readonly metrics: Metrics
   readonly tally: Tally
   readonly recent: RecentRewards
+  readonly policyAt: TaskView['policyAt']
 }
 
 /** The workers and the sink, as long as they run. */
@@ -112,19 +114,28 @@ function sharedGauge(gauge: Gauge<'topic'>): (index: number) => Gauge<'topic'> {
   })
 }
 
-function createDemoSink({ infrastructure, topics, clock, random, logger, metrics, recent }: CrewParts): Sink {
+function createDemoSink({ infrastructure, topics, clock, random, logger, metrics, recent, policyAt }: CrewParts): Sink {
   const { log, ledger, wallet } = infrastructure
   return createSink({
     log,
     ledger,
-    wallet,
+    partners: [
+      {
+        name: PARTNER_NAME,
+        wallet,
+        types: ['*'],
+        concurrency: WALLET_CONNECTIONS,
+        orderedByPlayer: false,
+        leaseMs: LEASE_MS,
+      },
+    ],
+    policyAt,
     topics,
     group: SINK_GROUP,
     clock,
     random,
     logger,
     retry: RETRY,
-    leaseMs: LEASE_MS,
     metrics: settlementObserver(metrics, recent),
   })
 }

@@ -2,6 +2,7 @@ import { OncewardError } from '../../core/errors.ts'
 import { closing } from '../runtime.ts'
 import { audit, type AuditFacts } from './audit.ts'
 import { committedRecords } from './committed-records.ts'
+import { earnedIds } from './earned.ts'
 import { createGame, type Ending, type Game, type GameOptions } from './game.ts'
 import { Resources } from './resources.ts'
 import { createObserver } from './snapshot.ts'
@@ -54,10 +55,7 @@ function watch(stage: Stage, game: Game, { display, clock, players, rules, forMs
 /** Counts everything where it is kept, now that nothing moves any more. */
 async function gather({ infrastructure, topics, tally, before }: Stage, ending: Ending): Promise<AuditFacts & Letters> {
   const { log, ledger, partner, wallet } = infrastructure
-  const ids: string[] = []
-  for await (const records of committedRecords(log, topics.rewards)) {
-    for (const { value } of records) ids.push(textField(value, 'reward_task_id'))
-  }
+  const ids = await earnedIds(log, topics.rewards)
   const dlq: Record<string, number> = {}
   for await (const records of committedRecords(log, topics.dlq, before.dlqEnds)) {
     for (const { value } of records) {
@@ -65,7 +63,7 @@ async function gather({ infrastructure, topics, tally, before }: Stage, ending: 
       dlq[reason] = (dlq[reason] ?? 0) + 1
     }
   }
-  const { payout: _, ...rejected } = dlq
+  const { payout: _, budget_closed: __, ...rejected } = dlq
   const { unique, duplicates, rewards: created } = tally.counts
   return {
     dlq: rejected,
@@ -87,7 +85,7 @@ async function gather({ infrastructure, topics, tally, before }: Stage, ending: 
 }
 
 interface Letters {
-  /** Dead letters of this run by reason, without failed payments. */
+  /** Dead letters of this run by reason, without those about rewards. */
   readonly dlq: Readonly<Record<string, number>>
 }
 

@@ -7,6 +7,7 @@ import { type Partner, startPartner } from '../../connectors/partner/partner.ts'
 import { httpWallet } from '../../connectors/wallet/http-wallet.ts'
 import type { Clock } from '../../core/clock.ts'
 import { HOUR_MS } from '../../core/durations.ts'
+import type { PartnerSpec } from '../../core/model/partner.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
 import type { Log, TopicSpec } from '../../core/ports/log.ts'
 import type { Logger } from '../../core/ports/logger.ts'
@@ -40,7 +41,8 @@ export const PARTITIONS = 4
 export const WALLET_FAULTS = { failRate: 0.03, timeoutRate: 0.02 } as const
 /** Short, so that a call that is never answered is soon sent again; an answer takes a few milliseconds. */
 export const WALLET_TIMEOUT_MS = 500
-const WALLET_CONNECTIONS = 16
+export const WALLET_CONNECTIONS = 16
+export const PARTNER_NAME = 'wallet'
 /** Events and scores are kept so long: at the default rate about 1 GB. */
 const EVENTS_RETENTION_MS = HOUR_MS
 
@@ -70,9 +72,18 @@ async function openWallet(
   const secret = randomBytes(32).toString('hex')
   const partner = await startPartner({ secret, clock, seed, ...WALLET_FAULTS })
   resources.defer(() => partner.stop())
-  const calls = { url: partner.url, secret, clock, timeoutMs: WALLET_TIMEOUT_MS, connections: WALLET_CONNECTIONS }
   const file = folder.temporary ? undefined : join(folder.path, 'wallet-paid.txt')
-  const wallet = resources.keep(rememberingWallet(httpWallet(calls), partner, file))
+  const spec: PartnerSpec = {
+    name: PARTNER_NAME,
+    url: partner.url,
+    secrets: [secret],
+    types: ['*'],
+    concurrency: WALLET_CONNECTIONS,
+    orderedByPlayer: false,
+    timeoutMs: WALLET_TIMEOUT_MS,
+    allowHosts: [new URL(partner.url).hostname],
+  }
+  const wallet = resources.keep(rememberingWallet(httpWallet({ spec, clock }), partner, file))
   return { partner, wallet }
 }
 

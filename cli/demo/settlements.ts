@@ -1,20 +1,20 @@
 import type { Metrics } from '../../core/ports/metrics.ts'
 import type { SinkMetrics } from '../../pipeline/payout/stats.ts'
+import { sinkMetrics } from '../sink-metrics.ts'
 import type { RecentRewards } from './recent-rewards.ts'
 
 /** What the sink does, told to the metrics (under the names of the sink as a process) and to the view. */
 export function settlementObserver(metrics: Metrics, recent: RecentRewards): SinkMetrics {
+  const measured = sinkMetrics(metrics)
   return {
-    malformed: (records) => metrics.deadLetters.add(records, { reason: 'malformed' }),
-    called: (seconds, outcome) => metrics.walletSeconds.observe(seconds, { outcome }),
-    paid: ({ taskId }) => {
-      metrics.payouts.add(1, { outcome: 'succeeded' })
-      recent.settled(taskId, 'paid')
+    ...measured,
+    paid(reward) {
+      measured.paid?.(reward)
+      recent.settled(reward.taskId, 'paid')
     },
-    failed: ({ taskId }) => {
-      metrics.payouts.add(1, { outcome: 'failed' })
-      metrics.deadLetters.add(1, { reason: 'payout' })
-      recent.settled(taskId, 'failed')
+    failed(reward) {
+      measured.failed?.(reward)
+      recent.settled(reward.taskId, 'failed')
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { Cents } from '../../core/money.ts'
+import type { RewardStatus } from '../../core/model/reward-status.ts'
 import type { BudgetRow } from '../../core/ports/ledger.ts'
 import type { Topics } from '../../core/topics.ts'
 import type { IngestCounts } from '../log-tools/ingest.ts'
@@ -28,6 +29,9 @@ export interface Snapshot {
     readonly paid: number
     readonly pending: number
     readonly failed: number
+    /** Wait for a person, and for their player. */
+    readonly held: number
+    readonly frozen: number
   }
   readonly wallet: { readonly calls: number; readonly retried: number }
   readonly pools: readonly Pool[]
@@ -64,14 +68,16 @@ export function createObserver(parts: ObserverParts): () => Promise<Snapshot> {
   return async () => {
     const { tally, crew, recent, ingested } = parts
     const { counts } = tally
-    const { budgets, outstanding } = await ledger()
+    const { budgets, outstanding, held, frozen } = await ledger()
     const sink = crew.sinkStats()
     const sent = ingested()
+    const failed = sink.deadLettered + sink.refused
     const dlq = {
       schema: sent.rejected + counts.schema,
       future: counts.future,
       late: counts.late,
       payout: sink.deadLettered,
+      budget_closed: sink.refused,
     }
     return {
       events: {
@@ -87,8 +93,10 @@ export function createObserver(parts: ObserverParts): () => Promise<Snapshot> {
         created: counts.rewards,
         paid: sink.succeeded,
         // Booked but not paid, and created but not booked yet.
-        pending: Math.max(outstanding, counts.rewards - sink.succeeded - sink.deadLettered),
-        failed: sink.deadLettered,
+        pending: Math.max(outstanding, counts.rewards - sink.succeeded - failed - held - frozen),
+        failed,
+        held,
+        frozen,
       },
       wallet: { calls: sink.calls, retried: sink.retried },
       pools: mergePools(parts.pools, budgets),
@@ -116,16 +124,20 @@ function mergePools(named: readonly Pool[], booked: readonly BudgetRow[]): reado
 interface Glance {
   readonly budgets: readonly BudgetRow[]
   readonly outstanding: number
+  readonly held: number
+  readonly frozen: number
 }
 
 function ledgerGlance({ infrastructure: { ledger }, clock }: ObserverParts): () => Promise<Glance> {
-  let glance: Glance = { budgets: [], outstanding: 0 }
+  let glance: Glance = { budgets: [], outstanding: 0, held: 0, frozen: 0 }
   let lookedMs = Number.NEGATIVE_INFINITY
   return async () => {
     if (clock.monotonic() - lookedMs < LEDGER_EVERY_MS) return glance
     try {
-      const [budgets, outstanding] = await Promise.all([ledger.budgets(), ledger.outstanding()])
-      glance = { budgets, outstanding }
+      const [budgets, totals] = await Promise.all([ledger.budgets(), ledger.totals()])
+      const of = (...statuses: RewardStatus[]): number =>
+        totals.reduce((sum, { status, count }) => sum + (statuses.includes(status) ? count : 0), 0)
+      glance = { budgets, outstanding: of('reserved', 'sent'), held: of('held'), frozen: of('frozen') }
     } catch (error) {
       // The sink insists, and fails loudly where that does not help; the view goes on with what it knew.
       if (!hasCode(error, 'ONCEWARD_E_LEDGER_UNAVAILABLE')) throw error

@@ -2,7 +2,8 @@ import { startHealthServer } from '../../connectors/observe/health-server.ts'
 import { createMetrics, type ObservedMetrics } from '../../connectors/observe/metrics.ts'
 import type { Clock } from '../../core/clock.ts'
 import { hasCode } from '../../core/errors.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { PlayerChanged } from '../../core/model/player.ts'
+import type { RewardRecord } from '../../core/model/reward.ts'
 import { parseMoney } from '../../core/money.ts'
 import type { HealthReport } from '../../core/ports/health.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -13,11 +14,13 @@ import type { Normalized } from '../../operators/normalize.ts'
 import { publishRules } from '../../pipeline/publish-rules.ts'
 import type { RuleSource } from '../../rules/rule-file.ts'
 import { problemsError } from '../load-rules.ts'
+import { openSinkPolicy } from '../sink-policy.ts'
 import { groupLag } from '../log-tools/lag.ts'
-import { committedRecords, endsOf, followRecords, type TopicEnds } from './committed-records.ts'
+import { endsOf, followRecords, type TopicEnds } from './committed-records.ts'
 import { APPLICATION, type Crew, startCrew } from './crew.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import type { Display } from './display.ts'
+import { earnedIds } from './earned.ts'
 import { type Infrastructure, openInfrastructure } from './infrastructure.ts'
 import { RecentRewards } from './recent-rewards.ts'
 import type { Resources } from './resources.ts'
@@ -54,7 +57,7 @@ export interface Stage {
 
 /** What earlier runs left on the log. */
 export interface Before {
-  /** Reward tasks. */
+  /** Rewards earned. */
   readonly tasks: number
   /** Events that no worker had processed. */
   readonly unprocessed: number
@@ -85,8 +88,11 @@ export async function setStage(options: StageOptions, resources: Resources): Pro
   await followRewards({ log, topics, recent, logger }, resources)
   display.say('starting two workers and the sink ...')
   const { metrics } = observatory
+  const policy = resources.keep(openSinkPolicy(log, topics.control, { clock, logger, signal }))
+  await policy.firstRead()
+  const { policyAt } = policy
   const crew = resources.keep(
-    startCrew({ ...options, infrastructure, topics, dir: folder.path, metrics, tally, recent }),
+    startCrew({ ...options, infrastructure, topics, dir: folder.path, metrics, tally, recent, policyAt }),
   )
   observatory.watch(crew)
   await ready(crew, { clock, signal })
@@ -130,8 +136,7 @@ async function openObservatory({ port, logger, display }: StageOptions, resource
 }
 
 async function lookBefore(log: Log, topics: Topics): Promise<Before> {
-  let tasks = 0
-  for await (const records of committedRecords(log, topics.rewards)) tasks += records.length
+  const tasks = (await earnedIds(log, topics.rewards)).length
   const lag = await groupLag(log, APPLICATION, topics.events)
   return { tasks, unprocessed: lag?.records ?? 0, dlqEnds: await endsOf(log, topics.dlq) }
 }
@@ -145,7 +150,7 @@ async function followRewards(
   const from = await endsOf(log, topics.rewards)
   const following = followRecords(log, { topic: topics.rewards, from, signal: ending.signal }, ({ value }) => {
     // The workers of this very process wrote it.
-    recent.created(JSON.parse(value?.toString() ?? 'null') as RewardTask)
+    recent.told(JSON.parse(value?.toString() ?? 'null') as RewardRecord | PlayerChanged)
   }).catch((error: unknown) => logger.warn({ err: error }, 'the list of the latest rewards stands still'))
   resources.defer(() => {
     ending.abort()

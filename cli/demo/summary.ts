@@ -1,5 +1,6 @@
 import { formatDuration } from '../../core/durations.ts'
 import { type Cents, formatMoney } from '../../core/money.ts'
+import type { RewardStatus } from '../../core/model/reward-status.ts'
 import type { BudgetRow } from '../../core/ports/ledger.ts'
 import { formatCount } from '../progress.ts'
 import type { AuditFacts } from './audit.ts'
@@ -17,13 +18,18 @@ export interface DemoSummary {
   readonly dlq: Readonly<Record<string, number>>
   readonly scores: number
   readonly points: number
-  /** earned = paid + pending + failed; before: earned in earlier runs on the same data. */
+  /**
+   * earned = paid + pending + failed + held + frozen; before: earned in earlier runs on the same data. Held rewards wait for
+   * a person, frozen ones for their player.
+   */
   readonly rewards: {
     readonly earned: number
     readonly before: number
     readonly paid: number
     readonly pending: number
     readonly failed: number
+    readonly held: number
+    readonly frozen: number
   }
   readonly wallet: {
     readonly distinct: number
@@ -37,14 +43,17 @@ export interface DemoSummary {
 
 /** The rewards of all runs on this data. Tasks that the sink has not read count as pending: they will be paid. */
 export function rewardCounts({ tasks, ledger }: AuditFacts): DemoSummary['rewards'] {
-  const of = (status: string): number => ledger.rows.filter((row) => row.status === status).length
+  const of = (...statuses: RewardStatus[]): number =>
+    ledger.rows.filter(({ status }) => statuses.includes(status)).length
   const earned = new Set(tasks.ids).size
   return {
     earned,
     before: tasks.before,
     paid: of('succeeded'),
-    pending: of('pending') + Math.max(0, earned - ledger.rows.length),
-    failed: of('failed'),
+    pending: of('pending', 'reserved', 'sent') + Math.max(0, earned - ledger.rows.length),
+    failed: of('failed', 'voided', 'expired'),
+    held: of('held'),
+    frozen: of('frozen'),
   }
 }
 
@@ -98,9 +107,11 @@ function walletText({ rewards, wallet }: DemoSummary): string {
   return `${plural(wallet.distinct, 'reward')} paid, each once; ${calls}`
 }
 
-function rewardsText({ earned, before, paid, pending, failed }: DemoSummary['rewards']): string {
+function rewardsText({ earned, before, paid, pending, failed, held, frozen }: DemoSummary['rewards']): string {
   const runs = before === 0 ? '' : ` (${formatCount(before)} before, ${formatCount(earned - before)} now)`
-  return `${formatCount(earned)}${runs} = ${formatCount(paid)} paid + ${formatCount(pending)} pending + ${formatCount(failed)} failed`
+  const parts = { paid, pending, failed, held, frozen }
+  const sum = Object.entries(parts).map(([name, count]) => `${formatCount(count)} ${name}`)
+  return `${formatCount(earned)}${runs} = ${sum.join(' + ')}`
 }
 
 function asked(repeats: number): string {

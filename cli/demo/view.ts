@@ -1,5 +1,5 @@
 import { formatDuration } from '../../core/durations.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { Reward } from '../../core/model/reward.ts'
 import { formatCount } from '../progress.ts'
 import { bar, type Line, paint, seg, type Segment, spread, type Style } from './paint.ts'
 import type { RecentReward, RewardStatus } from './recent-rewards.ts'
@@ -82,7 +82,11 @@ function countLines({ events, scores, points, rewards, wallet }: Snapshot): Line
       seg(formatCount(rewards.pending), rewards.pending > 0 ? 'busy' : 'plain'),
       seg(' pending   '),
       seg(formatCount(rewards.failed), rewards.failed > 0 ? 'bad' : 'plain'),
-      seg(' failed'),
+      seg(' failed   '),
+      seg(formatCount(rewards.held), rewards.held > 0 ? 'busy' : 'plain'),
+      seg(' held   '),
+      seg(formatCount(rewards.frozen), rewards.frozen > 0 ? 'busy' : 'plain'),
+      seg(' frozen'),
     ]),
     labelled('', [
       seg(
@@ -115,7 +119,7 @@ function poolLines(pools: readonly Pool[], { columns, unicode }: ViewSize): Line
   })
 }
 
-const STATUS_STYLE: Record<RewardStatus, Style> = { paid: 'good', pending: 'busy', failed: 'bad' }
+const STATUS_STYLE: Record<RewardStatus, Style> = { paid: 'good', pending: 'busy', failed: 'bad', frozen: 'busy' }
 
 function recentLines(recent: readonly RecentReward[], room: number): Line[] {
   const lines = recent
@@ -135,7 +139,7 @@ function recentLines(recent: readonly RecentReward[], room: number): Line[] {
 }
 
 /** `10 free spins`, `bonus_cash 2.00 EUR`, `loot rare`. */
-export function rewardText(reward: RewardTask['reward']): string {
+export function rewardText(reward: Reward): string {
   const { type, amount, currency } = reward
   if (amount === undefined) {
     const named = reward['rarity'] ?? reward['code']
@@ -173,7 +177,7 @@ export function plainLine({ events, scores, rewards, partitions }: Snapshot, { e
     `${formatCount(events.duplicates)} duplicates`,
     `${formatCount(dead)} dead letters`,
     `${formatCount(scores)} scores`,
-    `${formatCount(rewards.created)} rewards: ${formatCount(rewards.paid)} paid, ${formatCount(rewards.pending)} pending, ${formatCount(rewards.failed)} failed`,
+    `${formatCount(rewards.created)} rewards: ${formatCount(rewards.paid)} paid, ${formatCount(rewards.pending)} pending, ${formatCount(rewards.failed)} failed, ${formatCount(rewards.held)} held, ${formatCount(rewards.frozen)} frozen`,
     `lag ${formatCount(lag)}`,
   ].join('  ')
 }

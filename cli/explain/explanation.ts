@@ -1,13 +1,17 @@
 import { formatMoney, parseMoney } from '../../core/money.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import { type FreezeReason, freezeText } from '../../core/gates.ts'
+import type { PlayerChanged } from '../../core/model/player.ts'
+import type { RewardRecord, RewardTask } from '../../core/model/reward.ts'
 import type { CapName, ScoreRecord, WithheldReward } from '../../core/model/score.ts'
 import type { Caps, CompiledRule, RuleVersion } from '../../rules/compiled.ts'
+import { type RewardLine, rewardLines } from '../run/reward-line.ts'
 
 /** What is on record of one player: everything that scored, was issued or was set aside. */
 export interface PlayerRecords {
   readonly scores: readonly ScoreRecord[]
-  readonly rewards: readonly RewardTask[]
+  /** Of the topic, or of rewards.ndjson, in order. */
+  readonly rewards: readonly (RewardRecord | RewardLine | PlayerChanged)[]
   readonly deadLetters: readonly DlqRecord[]
 }
 
@@ -37,9 +41,12 @@ export interface RuleExplanation {
   readonly points: number
   readonly cut: readonly CutPoints[]
   readonly progress: Progress | null
-  readonly rewards: readonly RewardTask[]
+  readonly rewards: readonly ExplainedReward[]
   readonly withheld: readonly (WithheldReward & { readonly event_id: string; readonly event_ts: string })[]
 }
+
+/** A reward as it stands; of one that is frozen, what it waits for by the last that is known of the player. */
+export type ExplainedReward = RewardLine & { readonly waits_for?: readonly string[] }
 
 export type CountedEvent = Pick<
   ScoreRecord,
@@ -67,7 +74,11 @@ export interface Progress {
 /** `versions`: the rules as far as they are known, in the order of publication. */
 export function explain(records: PlayerRecords, versions: readonly RuleVersion[], question: Question): Explanation {
   const scores = records.scores.filter((score) => isAsked(score, question))
-  const rewards = records.rewards.filter((task) =>
+  const known = records.rewards.findLast(
+    (record) => record.type === 'player.changed' && record.user_id === question.userId,
+  )
+  const player = known?.type === 'player.changed' ? known : undefined
+  const rewards = rewardLines(records.rewards).filter((task) =>
     isAsked({ ...task, rule_id: task.origin.rule_id, event_ts: task.created_at }, question),
   )
   const ids = new Set([...scores.map((score) => score.rule_id), ...rewards.map((task) => task.origin.rule_id)])
@@ -77,7 +88,7 @@ export function explain(records: PlayerRecords, versions: readonly RuleVersion[]
       explainRule(
         id,
         scores.filter((score) => score.rule_id === id).sort(byTime),
-        rewards.filter((task) => task.origin.rule_id === id),
+        rewards.filter((task) => task.origin.rule_id === id).map((task) => explainReward(task, player)),
         versions.findLast(({ rule }) => rule.ruleId === id)?.rule,
       ),
     ),
@@ -111,7 +122,7 @@ function byTime(a: ScoreRecord, b: ScoreRecord): number {
 function explainRule(
   ruleId: string,
   scores: readonly ScoreRecord[],
-  rewards: readonly RewardTask[],
+  rewards: readonly ExplainedReward[],
   newest: CompiledRule | undefined,
 ): RuleExplanation {
   const arm = scores.findLast((score) => score.arm !== undefined)?.arm ?? null
@@ -131,6 +142,22 @@ function explainRule(
       (withheld ?? []).map((each) => ({ ...each, event_id, event_ts })),
     ),
   }
+}
+
+function explainReward(task: RewardLine, player: PlayerChanged | undefined): ExplainedReward {
+  return task.status === 'frozen' ? { ...task, waits_for: waitsFor(task, player).map(freezeText) } : task
+}
+
+/** What stood against it when it was stopped, or, where the player is known, what does now. */
+function waitsFor({ reasons = [], kyc }: RewardLine, player: PlayerChanged | undefined): readonly FreezeReason[] {
+  if (player === undefined) return reasons
+  const { kyc_level: level, restrictions } = player
+  const required = kyc?.required ?? 0
+  const unproven = level === null ? reasons.some(({ gate }) => gate === 'kyc') : level < required
+  return [
+    ...restrictions.map(({ kind, until }) => ({ gate: 'rg' as const, restriction: kind, until })),
+    ...(unproven ? [{ gate: 'kyc' as const, required, level }] : []),
+  ]
 }
 
 function counted(score: ScoreRecord): CountedEvent {

@@ -1,7 +1,13 @@
 import type { CapName } from '../../core/model/score.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import { freezeText } from '../../core/gates.ts'
 import { formatCount } from '../progress.ts'
-import { type CountedEvent, type Explanation, rewardText, type RuleExplanation } from './explanation.ts'
+import {
+  type CountedEvent,
+  type ExplainedReward,
+  type Explanation,
+  rewardText,
+  type RuleExplanation,
+} from './explanation.ts'
 
 /** The explanation in sentences that can be read out. `eventsShown`: how many events of a rule, the latest. */
 export function sentences(explanation: Explanation, eventsShown: number): string {
@@ -57,6 +63,7 @@ const CAP_WORDS: Readonly<Record<CapName, string>> = {
 }
 
 const WITHHELD_WORDS = {
+  geo: 'because it is not given in the country of the player',
   amount: 'because its formula gave no amount',
   cool_down: 'because the last one was too short ago',
   most_rewards: 'because the player had as many as the rule gives',
@@ -93,16 +100,38 @@ function progressSentence({ progress, rewards }: RuleExplanation): string[] {
   return [`  ${said.filter((text) => text !== '').join(' ')}`]
 }
 
-function rewardSentence(task: RewardTask): string {
-  const { origin, reward, guardrails, pool_id: pool } = task
+function rewardSentence(task: ExplainedReward): string {
+  const { origin, reward, guardrails, pool_id: pool, holds = [] } = task
   const period = origin.period === 'all' ? '' : ` in ${origin.period}`
   const asks = [
     ...(guardrails.kyc_min_level === undefined ? [] : [`KYC level ${guardrails.kyc_min_level}`]),
     ...(guardrails.rg_limits_ok === true ? ['responsible-gaming limits kept'] : []),
   ]
   const gates = asks.length === 0 ? '' : ` Paying it asks for ${asks.join(' and ')}.`
+  const looks = holds.map(({ by, detail }) => ` Somebody looks at it before it is paid (${by}): ${detail}.`).join('')
   const from = pool === null ? '' : `, from the pool ${pool}`
-  return `Issued: ${rewardText(reward)} for ${pointsOf(origin.threshold)}${period}, earned by event ${origin.event_id} on ${when(task.created_at)}${from} (${task.reward_task_id}).${gates}`
+  const said = `${rewardText(reward)} for ${pointsOf(origin.threshold)}${period}, earned by event ${origin.event_id} on ${when(task.created_at)}${from} (${task.reward_task_id}).`
+  return `${STATUS_WORDS[task.status]}: ${said}${waitSentence(task)}${task.status === 'pending' ? `${looks}${gates}` : ''}`
+}
+
+const STATUS_WORDS = { pending: 'Issued', frozen: 'Frozen', expired: 'Expired' } as const
+
+/** Why it was frozen, since when, and what lifts or has lifted it; nothing where it never was. */
+function waitSentence(task: ExplainedReward): string {
+  const { status, frozen_at: since, reasons = [], expires_at: until } = task
+  if (since === undefined) return ''
+  const why = reasons.map(freezeText).join(' and ')
+  if (status === 'pending') {
+    const released = task.released_at === undefined ? '' : ` and released on ${when(task.released_at)}`
+    return ` It was frozen on ${when(since)} (${why})${released}.`
+  }
+  if (status === 'expired') {
+    const at = task.expired_at === undefined ? '' : ` on ${when(task.expired_at)}`
+    return ` It was frozen on ${when(since)} (${why}), and its time was up${at} before that was lifted.`
+  }
+  const now = (task.waits_for ?? []).join(' and ')
+  const before = until === undefined ? '' : `, unless that takes longer than until ${when(until)}, when it expires`
+  return ` It is frozen since ${when(since)} (${why}). It is released once this is lifted: ${now}${before}.`
 }
 
 function eventLines(all: readonly CountedEvent[], shown: number): string[] {

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { readLines } from '../../connectors/files/lines.ts'
 import { messageOf, OncewardError } from '../../core/errors.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { PlayerChanged } from '../../core/model/player.ts'
+import type { RewardRecord } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import type { Log, LogRecord } from '../../core/ports/log.ts'
 import { partitionOf } from '../../core/partitioner.ts'
@@ -10,6 +11,7 @@ import type { Topics } from '../../core/topics.ts'
 import { committedRecords, missingTopic, partitionsOf } from '../../pipeline/replay/records.ts'
 import { type ControlEntry, foldControl } from '../../rules/control.ts'
 import type { RuleVersion } from '../../rules/compiled.ts'
+import type { RewardLine } from '../run/reward-line.ts'
 import type { PlayerRecords } from './explanation.ts'
 
 /** What `onceward run` wrote of a player. Throws ONCEWARD_E_FILE_UNREADABLE. */
@@ -26,7 +28,7 @@ export async function recordsOfRun(dir: string, userId: string, signal: AbortSig
     return found
   }
   const scores = await read<ScoreRecord>('scores.ndjson')
-  const rewards = await read<RewardTask>('rewards.ndjson')
+  const rewards = await read<RewardLine>('rewards.ndjson')
   return { scores, rewards, deadLetters: await read<DlqRecord>('dlq.ndjson') }
 }
 
@@ -49,7 +51,7 @@ export async function recordsOnLog(
     return found
   }
   const scores = await read<ScoreRecord>(topics.scores)
-  const rewards = await read<RewardTask>(topics.rewards)
+  const rewards = await read<RewardRecord | PlayerChanged>(topics.rewards)
   const deadLetters = await read<DlqRecord>(topics.dlq)
   const entries: ControlEntry[] = []
   for await (const records of committedRecords(log, { topic: topics.control, partition: 0 })) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { ndjsonWriter, type NdjsonWriter, writeTextFile } from '../../connectors/files/ndjson-writer.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { RewardTaskBase } from '../../core/model/reward.ts'
+import { issuable } from '../../pipeline/replay/outcomes.ts'
 import type { Difference, Summary } from '../../pipeline/replay/differences.ts'
 import { IdSet } from '../../pipeline/replay/id-set.ts'
 import type { Terminal } from '../command.ts'
@@ -45,14 +46,15 @@ export class Findings {
   async add(difference: Difference): Promise<void> {
     this.#found++
     if (difference.type === 'reward' && difference.kind === 'missing' && difference.replayed !== null) {
-      this.#missingTask(difference.replayed)
+      // One whose time was up is missing, too, but nobody issues it any more.
+      if (issuable(difference.replayed) !== undefined) this.#missingTask(difference.replayed)
     }
     await this.#files?.[difference.type].write([difference])
     if (this.#options.json) await this.#options.terminal.print(`${JSON.stringify(difference)}\n`)
     else if (this.#lines.length < SHOWN_MAX) this.#lines.push(differenceLine(difference))
   }
 
-  #missingTask(task: RewardTask): void {
+  #missingTask(task: RewardTaskBase): void {
     this.missing.add(task.reward_task_id)
     this.toIssue.add(task)
   }

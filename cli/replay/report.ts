@@ -1,4 +1,4 @@
-import type { Reward, RewardTask } from '../../core/model/reward.ts'
+import type { Reward, RewardTaskBase } from '../../core/model/reward.ts'
 import { formatMoney } from '../../core/money.ts'
 import type { Difference, RewardDifference, RuleSummary, Summary } from '../../pipeline/replay/differences.ts'
 import { formatCount } from '../progress.ts'
@@ -34,7 +34,7 @@ export function differenceLine(difference: Difference): string {
 }
 
 function owedText({ kind, issued, replayed }: RewardDifference): string {
-  const text = (task: RewardTask | null): string => (task === null ? 'nothing' : rewardText(task.reward))
+  const text = (task: RewardTaskBase | null): string => (task === null ? 'nothing' : rewardText(task.reward))
   if (kind === 'different') return `${text(issued)} issued, ${text(replayed)} now`
   return text(replayed ?? issued)
 }
@@ -72,7 +72,7 @@ export function summaryJson(summary: Summary): object {
 export class IssueList {
   readonly #kinds = new Map<string, { readonly rule: string; readonly reward: Reward; count: number }>()
 
-  add({ origin, reward }: RewardTask): void {
+  add({ origin, reward }: RewardTaskBase): void {
     const key = JSON.stringify([origin.rule_id, origin.rule_version, origin.threshold, reward])
     const kind = this.#kinds.get(key)
     if (kind === undefined) {

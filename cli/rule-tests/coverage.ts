@@ -1,6 +1,6 @@
 import type { CapName, ScoreRecord } from '../../core/model/score.ts'
 import type { PlayerEvent } from '../../core/model/event.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { RewardTaskBase } from '../../core/model/reward.ts'
 import type { CompiledRule } from '../../rules/compiled.ts'
 import { compileCondition, type Condition } from '../../rules/expression.ts'
 import { readRuleParts, type RuleSource } from '../../rules/rule-file.ts'
@@ -67,7 +67,7 @@ export class RuleCoverage {
   }
 
   /** Takes what came out of one test. */
-  add(scores: readonly ScoreRecord[], rewards: readonly RewardTask[]): void {
+  add(scores: readonly ScoreRecord[], rewards: readonly RewardTaskBase[]): void {
     const { ruleId } = this.#source.rule
     for (const { rule_id: id, cut_by: cap, withheld } of scores) {
       if (id !== ruleId) continue

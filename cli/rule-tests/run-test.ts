@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { DAY_MS } from '../../core/durations.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
+import type { RewardTaskBase } from '../../core/model/reward.ts'
+import { isEarned } from '../../operators/earned.ts'
 import { REORDER_WINDOW_MS } from '../../operators/event-time.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
@@ -17,6 +19,11 @@ export interface Difference {
   readonly received: unknown
 }
 
+/** The rewards that a test brings: what rules give, whatever KYC and restrictions a player has. */
+export function earnedOf({ rewards }: BatchOutput): RewardTaskBase[] {
+  return rewards.flatMap(({ value }) => (isEarned(value) ? [value] : []))
+}
+
 export interface TestResult {
   readonly differences: readonly Difference[]
   readonly output: BatchOutput
@@ -30,7 +37,7 @@ export async function runTest(
 ): Promise<TestResult> {
   const output = emptyOutput()
   const engine = new PartitionEngine({
-    topology: createTopology({ normalize }),
+    topology: createTopology({ normalize, gated: false }),
     rules,
     reorderWindowMs: REORDER_WINDOW_MS,
     dedupeWindowMs: DAY_MS,
@@ -52,7 +59,7 @@ export async function runTest(
 
 function differencesOf(expect: Expectation, output: BatchOutput): Difference[] {
   const scores = output.scores.map(({ value }) => ({ event: value.event_id, user: value.user_id, ...value }))
-  const rewards = output.rewards.map(({ value }) => ({
+  const rewards = earnedOf(output).map((value) => ({
     user: value.user_id,
     rule_id: value.origin.rule_id,
     threshold: value.origin.threshold,

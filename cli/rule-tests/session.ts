@@ -5,12 +5,14 @@ import { readRuleFiles } from '../../connectors/files/rule-files.ts'
 import { messageOf, OncewardError } from '../../core/errors.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { versionsOf } from '../../rules/control.ts'
+import { policiesOf } from '../../rules/policy-control.ts'
+import { isPolicyFile } from '../../rules/policy-file.ts'
 import { loadRules } from '../../rules/load.ts'
 import { ruleSetOf } from '../../rules/rule-set.ts'
 import { isSegmentFile } from '../../rules/segment-file.ts'
 import { problemsError } from '../load-rules.ts'
 import { RuleCoverage } from './coverage.ts'
-import { type Difference, runTest } from './run-test.ts'
+import { type Difference, earnedOf, runTest } from './run-test.ts'
 import { readTestFile } from './test-file.ts'
 
 export interface FileResult {
@@ -40,7 +42,8 @@ export async function runTestFile(file: string, normalize: (raw: Buffer | null) 
     const { rules: names, tests } = readTestFile(basename(file), await readFile(file, 'utf8').catch(unreadable(file)))
     const beside = await readRuleFiles(dirname(file))
     const wanted = beside.filter(
-      (rule) => isSegmentFile(rule) || names.some((name) => rule.file === join(dirname(file), name)),
+      (rule) =>
+        isSegmentFile(rule) || isPolicyFile(rule) || names.some((name) => rule.file === join(dirname(file), name)),
     )
     const missing = names.find((name) => !wanted.some((rule) => rule.file === join(dirname(file), name)))
     if (missing !== undefined) throw new Error(`there is no rule file ${missing} beside it`)
@@ -48,11 +51,11 @@ export async function runTestFile(file: string, normalize: (raw: Buffer | null) 
     if (!loaded.ok) throw problemsError(loaded.problems)
     const segments = new Map(loaded.segments.map(({ segmentId, membership }) => [segmentId, membership] as const))
     const coverage = loaded.rules.map((rule) => new RuleCoverage(rule, segments))
-    const set = ruleSetOf(versionsOf(coverage.map(({ watched }) => watched)))
+    const set = ruleSetOf(versionsOf(coverage.map(({ watched }) => watched)), [], policiesOf(loaded.policies))
     const results: { name: string; differences: readonly Difference[] }[] = []
     for (const test of tests) {
       const { differences, output } = await runTest(test, set, normalize)
-      const [scores, rewards] = [output.scores.map(({ value }) => value), output.rewards.map(({ value }) => value)]
+      const [scores, rewards] = [output.scores.map(({ value }) => value), earnedOf(output)]
       for (const each of coverage) each.add(scores, rewards)
       results.push({ name: test.name, differences })
     }

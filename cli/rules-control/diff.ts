@@ -2,6 +2,7 @@ import type { Log } from '../../core/ports/log.ts'
 import { readControl } from '../../pipeline/publish-rules.ts'
 import type { ControlState, PublishedRule } from '../../rules/control.ts'
 import { versionKey } from '../../rules/load.ts'
+import type { PolicySource } from '../../rules/policy-file.ts'
 import type { RuleSource } from '../../rules/rule-file.ts'
 import type { Context } from '../command.ts'
 import { loadRulesFrom } from '../load-rules.ts'
@@ -19,7 +20,11 @@ export async function diffFolder(log: Log, context: Context<DiffSettings>): Prom
   const { settings, terminal } = context
   const rules = await loadRulesFrom(settings.dir)
   const known = await readControl(controlOf(log, context))
-  const diffs = rules.map((source) => diffOf(known, source)).filter((diff) => diff !== '')
+  const beside = rules[0]?.policies ?? []
+  const diffs = [
+    ...beside.map((source) => policyDiff(known, source)),
+    ...rules.map((source) => diffOf(known, source)),
+  ].filter((diff) => diff !== '')
   const text = diffs.join('')
   await terminal.print(terminal.colours === true ? coloured(text) : text)
   const inFolder = new Set(rules.map(({ rule }) => rule.ruleId))
@@ -42,4 +47,16 @@ function publishedText(before: PublishedRule | undefined): { name: string; text:
   if (before === undefined) return { name: 'nothing published', text: '' }
   const { rule_id, version, content } = before.record
   return { name: `published ${rule_id} ${version}`, text: content }
+}
+
+/** Against the same version of the policy where it is published, otherwise against the one published last. */
+function policyDiff({ policies }: ControlState, source: PolicySource): string {
+  const same = policies.published.get(source.policy.version)
+  if (same?.source.contentHash === source.contentHash) return ''
+  const before = (same ?? [...policies.published.values()].at(-1))?.record
+  const published =
+    before === undefined
+      ? { name: 'nothing published', text: '' }
+      : { name: `published policy ${before.version}`, text: before.content }
+  return unifiedDiff(published, { name: source.file, text: source.text })
 }

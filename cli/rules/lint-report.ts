@@ -43,7 +43,9 @@ function severityOf({ severity }: RuleProblem): 'error' | 'warning' {
 
 function summaryOf(report: LintReport): string {
   const { errors, warnings } = severitiesOf(report)
-  const looked = `${counted(report.rules, 'rule')} and ${counted(report.segments, 'segment')}`
+  const policies =
+    report.policies === 0 ? '' : report.policies === 1 ? ', and a policy' : `, and ${report.policies} policies`
+  const looked = `${counted(report.rules, 'rule')} and ${counted(report.segments, 'segment')}${policies}`
   if (errors + warnings === 0) return `${looked}: nothing to find`
   return `${looked}: ${counted(errors, 'error')}, ${counted(warnings, 'warning')}`
 }

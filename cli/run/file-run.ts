@@ -18,7 +18,7 @@ import { openRocksDb } from '../../state/rocksdb.ts'
 import { topicSpecs } from '../log-tools/topics.ts'
 import { closing } from '../runtime.ts'
 import { type Fed, feedLines } from './feed.ts'
-import { type Summary, summaryOf, writeResults, writeSummary } from './results.ts'
+import { type FrozenBy, type Summary, summaryOf, writeResults, writeSummary } from './results.ts'
 
 export interface FileRunOptions {
   readonly lines: LineReader
@@ -34,6 +34,11 @@ export interface FileRunOptions {
   readonly onProgress: (processed: number) => void
 }
 
+export interface FileRun {
+  readonly summary: Summary
+  readonly frozenBy: FrozenBy
+}
+
 /** Events on the log ahead of the worker, at most: the file may be larger than the memory. */
 const EVENTS_AHEAD_MAX = 50_000
 
@@ -41,7 +46,7 @@ const EVENTS_AHEAD_MAX = 50_000
  * A file through the whole pipeline: the embedded log, one worker with its stores, and files at the end. Everything it
  * needs on the way lies in a folder inside `out`, which it removes.
  */
-export async function runFile(options: FileRunOptions): Promise<Summary | undefined> {
+export async function runFile(options: FileRunOptions): Promise<FileRun | undefined> {
   const startedMs = options.clock.monotonic()
   await mkdir(options.out, { recursive: true }).catch(unwritable(options.out))
   const work = await mkdtemp(join(resolve(options.out), '.work-')).catch(unwritable(options.out))
@@ -52,10 +57,10 @@ export async function runFile(options: FileRunOptions): Promise<Summary | undefi
       return closing(log, async () => {
         const counts = await process(log, work, options)
         if (counts === undefined) return undefined
-        await writeResults(log, topicNames(), options.out)
+        const frozenBy = await writeResults(log, topicNames(), options.out)
         const summary = summaryOf(counts, Math.round(options.clock.monotonic() - startedMs) / 1000)
         await writeSummary(options.out, summary)
-        return summary
+        return { summary, frozenBy }
       })
     })
   } finally {

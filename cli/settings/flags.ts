@@ -76,9 +76,13 @@ class FlagReader implements FlagsReading {
       this.afterUnknown = false
       return
     }
-    const setting = this.positionals.shift()
+    const [setting] = this.positionals
     if (setting !== undefined) {
-      this.given.set(setting.name, { written: text, place: placeholderOf(setting) })
+      // A list takes all that follow.
+      if (setting.spec.type !== 'list') this.positionals.shift()
+      const before = this.given.get(setting.name)?.written
+      const written = setting.spec.type === 'list' && before !== undefined ? `${String(before)},${text}` : text
+      this.given.set(setting.name, { written, place: placeholderOf(setting) })
       return
     }
     this.problems.push({

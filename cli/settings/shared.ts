@@ -30,6 +30,20 @@ export const application = setting('application', {
   pattern: { test: TOPIC_NAME, right: 'a name for an application; use letters, digits, ".", "_" and "-"' },
 })
 
+export const db = setting('db', {
+  type: 'url',
+  required: true,
+  secret: true,
+  protocols: ['postgres', 'postgresql'],
+  placeholder: 'URL',
+  help: 'Postgres for the ledger: postgres://user:password@host:5432/database; better a variable than a flag, which others can see',
+})
+
+export const allowNonDurableDb = setting('allow-non-durable-db', {
+  type: 'flag',
+  help: 'also use a Postgres with fsync or full_page_writes off, which may forget after a crash what was paid: to try things out',
+})
+
 export const metricsPort = setting('metrics-port', {
   type: 'integer',
   min: 0,

@@ -1,6 +1,8 @@
 import type { EmbeddedLog } from '../../connectors/log/embedded/log.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import { requestIdOf } from '../../core/ids.ts'
+import type { PlayerChanged } from '../../core/model/player.ts'
+import type { RewardRecord, RewardTask } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import type { LogRecord, PartitionReader } from '../../core/ports/log.ts'
 import { TICK_HEADER, type Topics } from '../../core/topics.ts'
@@ -41,7 +43,10 @@ export class Audit {
   readonly events: ReferenceRecord[][] = []
   readonly scores = new Map<string, string>()
   readonly rewards = new Map<string, string>()
-  readonly dlq = { schema: 0, future: 0, late: 0, payout: new Set<string>() }
+  /** Every reward that any record tells of: created, frozen or expired. */
+  readonly told = new Set<string>()
+  /** Dead letters about rewards may stand twice, so that they are counted by reward. */
+  readonly dlq = { schema: 0, future: 0, late: 0, payout: new Set<string>(), budget_closed: new Set<string>() }
   /** Each partition's changelog, from its beginning: what compaction takes away is kept here. */
   readonly changelog: LogRecord[][] = []
   readonly #letters = new Set<string>()
@@ -63,13 +68,13 @@ export class Audit {
     await this.#read(topics.events, (record) => this.#event(record))
     await this.#read(topics.control, (record) => this.#published(valueOf(record) as Partial<ControlRecord>))
     await this.#read(topics.scores, (record) => this.#score(valueOf(record) as ScoreRecord))
-    await this.#read(topics.rewards, (record) => this.#reward(valueOf(record) as RewardTask))
+    await this.#read(topics.rewards, (record) => this.#reward(valueOf(record) as RewardRecord | PlayerChanged))
     await this.#read(topics.dlq, (record) => this.#letter(valueOf(record) as DlqRecord))
     await this.#read(changelog, (record) => void (this.changelog[record.partition] ??= []).push(record))
-    for (const id of booked)
-      if (!this.rewards.has(id)) throw new Violation(`the ledger has ${id}, which nobody committed`)
+    for (const id of booked) if (!this.told.has(id)) throw new Violation(`the ledger has ${id}, which nobody committed`)
+    const requests = new Set([...ledger.rows.keys()].map(requestIdOf))
     for (const id of paid)
-      if (!ledger.rows.has(id)) throw new Violation(`the wallet paid ${id}, which is not in the ledger`)
+      if (!requests.has(id)) throw new Violation(`the wallet paid ${id}, which is not in the ledger`)
   }
 
   expected(): Expected {
@@ -118,7 +123,11 @@ export class Audit {
     if (exceeded !== undefined) throw new Violation(exceeded)
   }
 
-  #reward({ reward_task_id: id, user_id, origin }: RewardTask): void {
+  #reward(record: RewardRecord | PlayerChanged): void {
+    if (record.type === 'player.changed') return
+    const { reward_task_id: id, user_id, origin } = record
+    this.told.add(id)
+    if (record.type !== 'reward_task.created') return
     const { rule_id, period, threshold, rule_version, event_id } = origin
     const content = `${user_id}|${rule_id}|${period}|${threshold} ${rule_version} ${event_id}`
     if (this.rewards.has(id)) throw new Violation(`the reward ${id} was committed twice: ${content}`)
@@ -126,9 +135,9 @@ export class Audit {
   }
 
   #letter({ reason, source, raw }: DlqRecord): void {
-    if (reason === 'payout') {
-      // May stand twice: the letter comes before the booking, so that a crash between the two repeats it.
-      this.dlq.payout.add((JSON.parse(raw) as RewardTask).reward_task_id)
+    if (reason === 'payout' || reason === 'budget_closed') {
+      // A crash between the letter and what is booked beside it repeats the letter.
+      this.dlq[reason].add((JSON.parse(raw) as RewardTask).reward_task_id)
       return
     }
     const place = JSON.stringify(source)
@@ -139,19 +148,36 @@ export class Audit {
 
   #checkLedger(): void {
     const { ledger, partner } = this.#options
-    const spent = new Map<string, bigint>()
-    for (const [id, { status, task }] of ledger.rows) {
-      if ((status === 'pending') !== ledger.outbox.has(id)) {
+    const sums = new Map<string, { spent: bigint; reserved: bigint }>()
+    for (const [id, { status, task, reserves, sentBefore }] of ledger.rows) {
+      const open = status === 'reserved' || status === 'sent'
+      if (open !== ledger.outbox.has(id)) {
         throw new Violation(`${id} is ${status} but ${ledger.outbox.has(id) ? '' : 'not '}in the outbox`)
       }
-      if (status !== 'succeeded') continue
-      if (!partner.payouts.has(id)) throw new Violation(`${id} is booked as paid, but the wallet has not paid it`)
-      if (task.poolId !== null) spent.set(task.poolId, (spent.get(task.poolId) ?? 0n) + task.cost)
+      if (open && !reserves) throw new Violation(`${id} is ${status}, and no money is set aside for it`)
+      const paid = partner.payouts.has(requestIdOf(id))
+      if (paid && !sentBefore) throw new Violation(`the wallet paid ${id}, which was never cleared`)
+      if (status === 'succeeded' && !paid) {
+        throw new Violation(`${id} is booked as paid, but the wallet has not paid it`)
+      }
+      const key = `${task.poolId} ${task.poolPeriod}`
+      const sum = sums.get(key) ?? { spent: 0n, reserved: 0n }
+      if (status === 'succeeded') sum.spent += task.cost
+      if (reserves) sum.reserved += task.cost
+      sums.set(key, sum)
     }
-    for (const [pool, { spent: booked, budget }] of ledger.pools) {
-      const sum = spent.get(pool) ?? 0n
-      if (booked !== sum) throw new Violation(`pool ${pool} shows ${booked} cents spent, its paid rewards cost ${sum}`)
-      if (budget !== null && booked > budget) throw new Violation(`pool ${pool} spent ${booked} of ${budget} cents`)
+    for (const { poolId, period, spent, reserved, budget, overrun } of ledger.pools.rows()) {
+      const sum = sums.get(`${poolId} ${period}`) ?? { spent: 0n, reserved: 0n }
+      const name = `pool ${poolId} (${period})`
+      if (spent !== sum.spent)
+        throw new Violation(`${name} shows ${spent} cents spent, its paid rewards cost ${sum.spent}`)
+      if (reserved !== sum.reserved) {
+        throw new Violation(`${name} shows ${reserved} cents reserved, its rewards reserve ${sum.reserved}`)
+      }
+      if (budget !== null && spent + reserved > budget + overrun) {
+        throw new Violation(`${name} gives ${spent} + ${reserved} of ${budget} cents, overrun ${overrun}`)
+      }
+      if (overrun > 0n) throw new Violation(`${name} is overrun by ${overrun} cents, though nobody paid by hand`)
     }
     const [conflict] = partner.conflicts
     if (conflict !== undefined) throw new Violation(`the wallet was asked for ${conflict} twice, with other contents`)

@@ -10,8 +10,9 @@ import { createSink } from '../../pipeline/payout/sink.ts'
 import { Worker } from '../../pipeline/worker.ts'
 import { Violation } from './audit.ts'
 import { Disk } from './disk.ts'
-import { reachLedger } from './ledger.ts'
+import { reachLedger } from './ledger-reach.ts'
 import { SimulatedLog } from './log-port.ts'
+import { policyAt } from './policy.ts'
 import { SimulatedProcess, type Surroundings } from './process.ts'
 import { reachWallet, type WalletPartner } from './wallet.ts'
 
@@ -166,15 +167,26 @@ export class Machine {
     return createSink({
       log: new SimulatedLog(log, process),
       ledger: reachLedger(ledger, process, ledgerDown),
-      wallet: reachWallet(partner, process, this.#plant),
+      partners: [
+        {
+          name: 'wallet',
+          wallet: reachWallet(partner, process, this.#plant),
+          types: ['*'],
+          concurrency: 4,
+          // So that both ways of claiming are seen.
+          orderedByPlayer: this.name === 's1',
+          leaseMs: 5_000,
+        },
+      ],
+      policyAt,
+      breaker: { inRowMax: 4, windowCalls: 20, failureShare: 0.5, waitMs: 300, waitMsMax: 2_000 },
+      thawPollMs: 2_000,
       topics,
       group: SINK_GROUP,
       clock: process.clock,
       random: chance.random,
       logger: this.#logger(process),
       retry: { retriesMax: 8, baseMs: 100, capMs: 2_000 },
-      concurrency: 4,
-      leaseMs: 5_000,
       sessionTimeoutMs: SESSION_MS,
       stopGraceMs: 1_000,
     })

@@ -128,7 +128,13 @@ function read(text: string): PlayerEvent | undefined {
   try {
     const { event_id: id, event_name: name, ts, user, payload } = JSON.parse(text)
     const time = Date.parse(ts)
-    const needs: Record<string, string[]> = { bet: ['bet'], deposit: ['amount'], login: [] }
+    const needs: Record<string, string[]> = {
+      bet: ['bet'],
+      deposit: ['amount'],
+      login: [],
+      kyc_status_changed: [],
+      rg_event: [],
+    }
     const fits = needs[name]?.every((field) => typeof payload[field] === 'number')
     if (typeof id !== 'string' || typeof user.id !== 'string' || Number.isNaN(time) || fits !== true) return undefined
     return { id, name, user: user.id, time, payload }

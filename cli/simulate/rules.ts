@@ -21,7 +21,7 @@ const EVERYTHING: RulePair = {
   file: 'everything.yaml',
   text: `
 rule_id: r_everything
-when: { event_name: [bet, login, deposit] }
+when: { event_name: [bet, login, deposit, kyc_status_changed, rg_event] }
 score: { formula: "1" }
 reward_trigger: { on_progress: { threshold: [5, 20, 60], reward: { type: fs, value: 5, cost: 0.5 } } }
 guardrails: { budget_pool: season, budget_soft_cap: 5000 }
@@ -30,7 +30,7 @@ meta: { version: "1.0" }
   plain: {
     ruleId: 'r_everything',
     version: '1.0',
-    names: ['bet', 'login', 'deposit'],
+    names: ['bet', 'login', 'deposit', 'kyc_status_changed', 'rg_event'],
     formula: () => 1,
     caps: {},
     zoneMs: UTC,

@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
-import type { OutRecord } from '../../core/ports/log.ts'
+import type { OutRecord, Producer } from '../../core/ports/log.ts'
 import { seededRandom } from '../../core/random.ts'
 import { changelogTopic, topicNames } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
@@ -19,6 +19,7 @@ import type { FaultName } from './faults.ts'
 import { MemoryLedger } from './ledger.ts'
 import { APPLICATION, Machine, type Plant, REMEMBER_MS, SINK_GROUP, WINDOW_MS } from './machines.ts'
 import { Mischief } from './mischief.ts'
+import { Protection } from './protection.ts'
 import type { ReferenceRule } from './reference.ts'
 import { FIRST_RULES, type RulePair } from './rules.ts'
 import { Trace } from './trace.ts'
@@ -68,6 +69,9 @@ class Simulation {
   readonly #audit: Audit
   readonly #mischief: Mischief
   readonly #partitions: number
+  readonly #protection: Protection
+  readonly #workload: Workload
+  #players: Producer | undefined
   #violation: unknown
   #sent = 0
   #phase: 'feeding' | 'converging' | 'over' = 'feeding'
@@ -79,6 +83,8 @@ class Simulation {
     this.#plant = { ...plant, violated: (violation) => void (this.#violation ??= violation) }
     this.#ledger = ledger
     this.#partitions = partitions
+    this.#protection = new Protection(chance)
+    this.#workload = new Workload(chance, options.faults)
     this.#rules = FIRST_RULES.map(({ plain }) => plain)
     const workers = chance.between(2, 4)
     this.#machines = [
@@ -140,9 +146,8 @@ class Simulation {
   async #script(): Promise<void> {
     await this.#prepare()
     for (const machine of this.#machines) machine.start()
-    const alongside = [this.#meanwhile(() => this.#mischief.next()), this.#meanwhile(() => this.#watch())].map((work) =>
-      this.#guard(work),
-    )
+    const works = [() => this.#mischief.next(), () => this.#watch(), () => this.#protect()]
+    const alongside = works.map((work) => this.#guard(this.#meanwhile(work)))
     await this.#feed()
     this.#phase = 'converging'
     await Promise.all(alongside)
@@ -208,20 +213,19 @@ class Simulation {
 
   async #feed(): Promise<void> {
     const { log, clock, chance } = this.#plant
-    const workload = new Workload(chance, this.#options.faults)
+    const workload = this.#workload
     const producer = await log.producer()
     while (this.#sent < this.#options.steps && this.#violation === undefined) {
       const count = Math.min(chance.between(1, 8), this.#options.steps - this.#sent)
-      const records = Array.from({ length: count }, () => this.#eventRecord(workload))
+      const records = Array.from({ length: count }, () => this.#eventRecord(workload.next(clock.monotonic())))
       await producer.send(records)
       this.#sent += count
       await clock.sleep(chance.is(0.03) ? chance.between(4_000, 9_000) : chance.between(10, 1_500))
     }
   }
 
-  #eventRecord(workload: Workload): OutRecord {
+  #eventRecord({ user, text }: { readonly user: string; readonly text: string }): OutRecord {
     const { clock, topics } = this.#plant
-    const { user, text } = workload.next(clock.monotonic())
     const partition = partitionOf(user, this.#partitions)
     return { topic: topics.events, partition, key: user, value: text, timestamp: clock.now() }
   }
@@ -231,11 +235,22 @@ class Simulation {
     await this.#audit.check()
   }
 
+  async #protect(): Promise<void> {
+    const { clock, chance, log, topics } = this.#plant
+    await clock.sleep(chance.between(300, 2_500))
+    const partitions = (await log.topic(topics.rewards))?.partitions ?? 1
+    const record = this.#protection.next({ topic: topics.rewards, partitions, now: clock.now() })
+    this.#players ??= await log.producer()
+    await this.#players.send([record])
+  }
+
   /** Nothing fails any more: everything must be processed and paid within a bound, whatever has happened. */
   async #converge(): Promise<void> {
     const { clock, trace, log, topics } = this.#plant
     trace.note('the faults are over')
     this.#mischief.heal()
+    const players = await log.producer()
+    await players.send(this.#workload.lastWords(clock.monotonic()).map((said) => this.#eventRecord(said)))
     await this.#until('every event is processed', () => this.#behind())
     const ts = eventTimeAt(clock.monotonic()) + TICK_BEYOND_MS
     const producer = await log.producer()
@@ -244,7 +259,9 @@ class Simulation {
     await this.#until('every reward is booked', () => this.#unbooked())
     await this.#until('every reward is paid or refused', async () => {
       const left = await this.#ledger.outstanding()
-      return left === 0 ? undefined : `${left} are in the outbox`
+      if (left > 0) return `${left} are in the outbox`
+      const frozen = [...this.#ledger.rows.values()].filter(({ status }) => status === 'frozen').length
+      return frozen === 0 ? undefined : `${frozen} are frozen`
     })
     await this.#audit.check()
     for (const machine of this.#machines) machine.wanted = false
@@ -252,8 +269,11 @@ class Simulation {
   }
 
   async #judge(): Promise<void> {
-    const { log, topics, partner } = this.#plant
+    const { log, topics, partner, trace } = this.#plant
     await this.#audit.check()
+    const totals = await this.#ledger.totals()
+    trace.note(`the ledger: ${totals.map(({ status, count }) => `${count} ${status}`).join(', ')}`)
+    trace.note(`frozen at the moment of the call: ${this.#ledger.stops}`)
     checkOutcome(this.#audit, this.#ledger, partner)
     const inputs = this.#numbers().map((partition) => ({ topic: topics.events, partition }))
     const committed = await log.committed(APPLICATION, inputs)

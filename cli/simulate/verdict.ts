@@ -1,3 +1,4 @@
+import type { RewardStatus } from '../../core/model/reward-status.ts'
 import type { OrderedKv } from '../../core/ports/ordered-kv.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
 import { decodeSeenChunk, decodeSeenTime, hourOfChunkKey } from '../../state/seen-ids.ts'
@@ -6,6 +7,9 @@ import { type Audit, Violation } from './audit.ts'
 import { entriesOf } from './disk.ts'
 import type { MemoryLedger } from './ledger.ts'
 import type { WalletPartner } from './wallet.ts'
+
+/** Where rewards stand once everything is processed; held: a person would have to decide. */
+const ENDED: ReadonlySet<RewardStatus> = new Set<RewardStatus>(['succeeded', 'failed', 'held'])
 
 /** What must hold once everything is processed. Throws a Violation that names the first difference. */
 export function checkOutcome(audit: Audit, ledger: MemoryLedger, partner: WalletPartner): void {
@@ -23,8 +27,9 @@ export function checkOutcome(audit: Audit, ledger: MemoryLedger, partner: Wallet
   for (const id of expected.rewards.keys()) {
     const row = ledger.rows.get(id)
     if (row === undefined) throw new Violation(`the reward ${id} is not in the ledger`)
-    if (row.status === 'pending') throw new Violation(`the reward ${id} is still to be paid`)
-    if (row.status === 'failed' && !audit.dlq.payout.has(id)) throw new Violation(`${id} failed without a dead letter`)
+    if (!ENDED.has(row.status)) throw new Violation(`the reward ${id} is still ${row.status}`)
+    const letters = row.failure?.startsWith('budget_closed') === true ? audit.dlq.budget_closed : audit.dlq.payout
+    if (row.status === 'failed' && !letters.has(id)) throw new Violation(`${id} failed without a dead letter`)
     if (row.status === 'succeeded' && row.task.userId === partner.refusedUser) {
       throw new Violation(`${id} is booked as paid, but the wallet refuses its player`)
     }

@@ -43,6 +43,20 @@ export class Workload {
     return { user, text }
   }
 
+  /** The end of it: every player is verified, and free again. */
+  lastWords(elapsedMs: number): readonly { readonly user: string; readonly text: string }[] {
+    const ts = new Date(eventTimeAt(elapsedMs)).toISOString()
+    return Array.from({ length: USERS }, (_, n) => `u_${n}`).flatMap((user) =>
+      [
+        { event_name: 'kyc_status_changed', payload: { kyc_level: 2 } },
+        { event_name: 'rg_event', payload: { type: 'all', action: 'lifted' } },
+      ].map((said) => {
+        const base = { event_id: `e-${++this.#made}`, version: '1.2.0', user: { id: user, geo: 'TR' }, ts }
+        return { user, text: JSON.stringify({ ...base, ...said }) }
+      }),
+    )
+  }
+
   #text(user: string, elapsedMs: number): string {
     const chance = this.#chance
     const event = { ...this.#event(user), ts: new Date(this.#time(elapsedMs)).toISOString() }
@@ -75,6 +89,12 @@ export class Workload {
     if (draw < 0.15) return { ...base, event_name: 'login', payload: {} }
     if (draw < 0.35)
       return { ...base, event_name: 'deposit', payload: { amount: chance.between(5, 60), currency: 'EUR' } }
+    if (draw < 0.39)
+      return { ...base, event_name: 'kyc_status_changed', payload: { kyc_level: chance.pick([0, 1, 2, 2]) } }
+    if (draw < 0.41) {
+      const payload = { type: 'self_exclusion', action: chance.is(0.5) ? 'set' : 'lifted' }
+      return { ...base, event_name: 'rg_event', payload }
+    }
     const bet = chance.pick([0, 0.1, 0.2, 0.5, 1, 2])
     const win = chance.is(0.5) ? Math.round(bet * chance.between(0, 900)) / 100 : 0
     return { ...base, event_name: 'bet', payload: { bet, win, currency: 'EUR' } }

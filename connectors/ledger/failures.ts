@@ -5,9 +5,9 @@ import type { Durability } from './rows.ts'
 /**
  * SQLSTATE classes and codes where the same statement may succeed later: connection (08), rollback for serialization or
  * deadlock (40), resources (53), operator intervention such as a restart (57), system error (58), and a lock that was
- * not available (55P03). Source: PostgreSQL's appendix A.
+ * not available (55P03), or a transaction that was idle for too long (25P03, 25P04). Source: PostgreSQL's appendix A.
  */
-const RETRY = /^(?:08|40|53|57|58)|^55P03$/
+const RETRY = /^(?:08|40|53|57|58)|^55P03$|^25P0[34]$/
 
 /** Data exception (22) and program limit exceeded (54): the row is at fault, whoever sends it. */
 const ROW = /^(?:22|54)/

@@ -25,7 +25,9 @@ export function createMetrics(options: { readonly role: string }): ObservedMetri
   const updates: (() => void)[] = []
   return {
     ...counters(registry),
+    ...payoutCounters(registry),
     ...gauges(registry),
+    ...payoutGauges(registry),
     ...histograms(registry),
     page: async () => {
       for (const update of updates) update()
@@ -77,6 +79,34 @@ function counters(registry: Registry) {
     points: counter(registry, 'onceward_points_total', 'Points after caps, by rule', ['rule_id']),
     rewards: counter(registry, 'onceward_rewards_total', 'Reward tasks created, by rule', ['rule_id']),
     payouts: counter(registry, 'onceward_payouts_total', 'Reward tasks that came to an end, by outcome', ['outcome']),
+  }
+}
+
+function payoutCounters(registry: Registry) {
+  return {
+    rewardsHeld: counter(registry, 'onceward_rewards_held_total', 'Rewards held for a review', []),
+    rewardsFrozen: counter(registry, 'onceward_rewards_frozen_total', 'Rewards stopped by a gate', ['by']),
+    rewardsThawed: counter(registry, 'onceward_rewards_thawed_total', 'Rewards that were stopped and go on', []),
+    answersDiffer: counter(
+      registry,
+      'onceward_answers_differ_total',
+      'Repeats of a request id that a partner answered in another way',
+      [],
+    ),
+  }
+}
+
+function payoutGauges(registry: Registry) {
+  const pool = (name: string, help: string) => gauge(registry, `onceward_pool_${name}`, help, ['pool'])
+  return {
+    partnerBreaker: gauge(registry, 'onceward_partner_breaker', 'Breaker of a partner: 0 closed, 1 half-open, 2 open', [
+      'partner',
+    ]),
+    ledgerRewards: gauge(registry, 'onceward_ledger_rewards', 'Rewards in the ledger, by status', ['status']),
+    poolBudget: pool('budget', "Hard cap of a pool's newest period"),
+    poolSpent: pool('spent', 'Paid out of a pool in its newest period'),
+    poolReserved: pool('reserved', "Set aside in a pool's newest period"),
+    poolOverrun: pool('overrun', "Let through above the hard cap of a pool's newest period"),
   }
 }
 
@@ -132,9 +162,9 @@ function histograms(registry: Registry) {
     }),
     walletSeconds: histogram(registry, {
       name: 'onceward_wallet_seconds',
-      help: 'Seconds that one call to the wallet took, by outcome',
+      help: 'Seconds that one call to a partner took, by outcome',
       buckets: WALLET_SECONDS,
-      labels: ['outcome'],
+      labels: ['outcome', 'partner'],
     }),
   }
 }

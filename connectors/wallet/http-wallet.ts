@@ -1,100 +1,184 @@
-import { Agent, request } from 'undici'
+import { isIP } from 'node:net'
+import { type Dispatcher, Pool } from 'undici'
 import type { Clock } from '../../core/clock.ts'
-import { messageOf, OncewardError } from '../../core/errors.ts'
-import type { CreditOutcome, Wallet } from '../../core/ports/wallet.ts'
-import { outcomeOf } from './answer.ts'
+import { MINUTE_MS } from '../../core/durations.ts'
+import { hasCode, messageOf, OncewardError } from '../../core/errors.ts'
+import type { PartnerSpec } from '../../core/model/partner.ts'
+import type { CreditOutcome, CreditRequest, Wallet } from '../../core/ports/wallet.ts'
+import { type AddressGuard, addressGuard, canonicalHost } from './address.ts'
+import { outcomeOf, retryAfterMs } from './answer.ts'
 import { creditBody } from './body.ts'
-import { signatureOf } from './signature.ts'
+import { type ConnectorOptions, guardedConnector } from './connector.ts'
+import { openDeadlines } from './deadlines.ts'
+import { isRequestId, signatureHeaders, signingKeys } from './signature.ts'
 
 export interface HttpWalletOptions {
-  /** Where to POST; with no path, or `/`, to `/wallet/credit` of that host. */
-  readonly url: string
-  /** Shared with the wallet; signs every body. */
-  readonly secret: string
+  readonly spec: PartnerSpec
   readonly clock: Clock
-  /** For the whole call, answer included; default 10,000. */
-  readonly timeoutMs?: number
-  /** Connections kept open, and so calls at once; default 16. More wait in order. */
-  readonly connections?: number
+  /** How names become addresses, and addresses connections; default: the system's. */
+  readonly network?: Pick<ConnectorOptions, 'resolve' | 'dial'>
 }
 
-const ANSWER_BYTES_MAX = 64 * 1024
+/** Of an order, and of an answer. */
+const BODY_BYTES_MAX = 64 * 1024
+const HEADER_BYTES_MAX = 16 * 1024
+const TIMEOUT_MS_MAX = 10 * MINUTE_MS
 
-/** Throws ONCEWARD_E_SETTING_INVALID for a URL that is not http(s) or an empty secret. */
-export function httpWallet(options: HttpWalletOptions): Wallet {
-  const url = walletUrl(options.url)
-  const { clock, secret } = options
-  if (secret === '') throw new OncewardError('ONCEWARD_E_SETTING_INVALID', 'the secret of the wallet is empty')
-  const timeoutMs = options.timeoutMs ?? 10_000
-  const agent = new Agent({
-    connections: options.connections ?? 16,
+/**
+ * A partner called over HTTP: `spec.concurrency` connections, kept open; more calls wait in order, within their time-out. It
+ * follows no redirect, and calls no address that is not public unless `spec.allowHosts` names it.
+ *
+ * Throws ONCEWARD_E_PARTNERS_INVALID for a URL, a secret, a bound or a certificate that cannot be used, and
+ * ONCEWARD_E_ADDRESS_FORBIDDEN for a URL that is an address, or a name of this machine, which may not be called.
+ */
+export function httpWallet({ spec, clock, network }: HttpWalletOptions): Wallet {
+  const guard = naming(spec, () => addressGuard(spec.allowHosts))
+  const url = walletUrl(spec, guard)
+  const timeoutMs = bounded(spec, 'timeoutMs', TIMEOUT_MS_MAX)
+  const keys = naming(spec, () => signingKeys(spec.secrets))
+  const connector = naming(spec, () => guardedConnector({ guard, timeoutMs, tls: spec.tls, ...network }))
+  const deadlines = openDeadlines(clock, timeoutMs)
+  const pool = new Pool(url.origin, {
+    connections: bounded(spec, 'concurrency', 10_000),
     pipelining: 1,
     keepAliveTimeout: 30_000,
-    // The clock below bounds the call as a whole.
+    maxHeaderSize: HEADER_BYTES_MAX,
+    // The deadline bounds the call as a whole.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { timeout: timeoutMs },
+    connect: connector.connect,
   })
+  const path = url.pathname + url.search
+  const send = (body: string, requestId: string, call: Call): void => {
+    const headers = {
+      'content-type': 'application/json',
+      // What is not asked for packed cannot unpack to more than was read.
+      'accept-encoding': 'identity',
+      ...signatureHeaders({ keys, requestId, now: clock.now(), body }),
+    }
+    pool.dispatch({ path, method: 'POST', headers, body }, call)
+  }
   return {
-    async credit(order, signal) {
-      const body = creditBody(order)
-      const headers = {
-        'content-type': 'application/json',
-        'x-signature': signatureOf(secret, body),
-        'x-request-id': order.requestId,
-        // Unix seconds, as the usual webhook signature schemes have it.
-        'x-timestamp': String(Math.floor(clock.now() / 1_000)),
-      }
-      return withinTime({ clock, timeoutMs, signal }, async (abort) => {
-        const answer = await request(url, { method: 'POST', headers, body, dispatcher: agent, signal: abort })
-        return outcomeOf(answer.statusCode, await beginning(answer.body))
+    credit(order, signal) {
+      const body = bodyOf(order)
+      if (typeof body !== 'string') return Promise.resolve(body)
+      return new Promise((resolve) => {
+        const call = new Call(clock, resolve)
+        call.finally(deadlines.begin(() => call.giveUp(`no answer within ${timeoutMs} ms`)))
+        if (signal !== undefined) {
+          const stop = (): void => call.giveUp('the call was abandoned because the sink stops')
+          if (signal.aborted) return stop()
+          signal.addEventListener('abort', stop, { once: true })
+          call.finally(() => signal.removeEventListener('abort', stop))
+        }
+        send(body, order.requestId, call)
       })
     },
-    close: () => agent.destroy(),
+    async close() {
+      connector.close()
+      await pool.destroy()
+      deadlines.close()
+    },
   }
 }
 
-function walletUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new OncewardError(
-      'ONCEWARD_E_SETTING_INVALID',
-      `"${text}" is not the URL of a wallet; write one such as https://wallet.example/wallet/credit`,
-    )
+/** The body, or why the order is not sent: what is wrong with it is wrong on every try. */
+function bodyOf(order: CreditRequest): string | CreditOutcome {
+  if (!isRequestId(order.requestId)) {
+    return { kind: 'refused', detail: 'not called: the request id is not 1 to 200 of A-Z a-z 0-9 _ -' }
   }
-  if (url.pathname === '/') url.pathname = '/wallet/credit'
-  return url
-}
-
-interface TimeBound {
-  readonly clock: Clock
-  readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
-}
-
-/** Turns everything that can go wrong on the way into an outcome. */
-async function withinTime(
-  bound: TimeBound,
-  call: (abort: AbortSignal) => Promise<CreditOutcome>,
-): Promise<CreditOutcome> {
-  const abort = new AbortController()
-  const over = new AbortController()
-  const stop = (): void => abort.abort(new Error('the call was abandoned because the sink stops'))
-  if (bound.signal?.aborted === true) stop()
-  bound.signal?.addEventListener('abort', stop, { once: true })
-  const expire = async (): Promise<void> => {
-    await bound.clock.sleep(bound.timeoutMs, over.signal)
-    if (!over.signal.aborted) abort.abort(new Error(`no answer within ${bound.timeoutMs} ms`))
-  }
-  const timer = expire()
   try {
-    return await call(abort.signal)
+    const body = creditBody(order)
+    const size = Buffer.byteLength(body)
+    if (size <= BODY_BYTES_MAX) return body
+    return {
+      kind: 'refused',
+      detail: `not called: the order has ${size} bytes, and at most ${BODY_BYTES_MAX} are sent`,
+    }
   } catch (error) {
-    return { kind: 'unavailable', detail: `no answer: ${reasonOf(error)}` }
-  } finally {
-    over.abort()
-    bound.signal?.removeEventListener('abort', stop)
-    await timer
+    return { kind: 'refused', detail: `not called: ${messageOf(error)}` }
+  }
+}
+
+/** One call on its way. Whatever comes first (an answer, an error, the time-out, the signal) decides it, once. */
+class Call implements Dispatcher.DispatchHandler {
+  readonly #clock: Clock
+  readonly #resolve: (outcome: CreditOutcome) => void
+  #cleanups: (() => void)[] = []
+  #settled = false
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #retryAfterMs: number | undefined
+  #parts: Buffer[] = []
+  #size = 0
+
+  constructor(clock: Clock, resolve: (outcome: CreditOutcome) => void) {
+    this.#clock = clock
+    this.#resolve = resolve
+  }
+
+  finally(cleanup: () => void): void {
+    this.#cleanups.push(cleanup)
+  }
+
+  giveUp(why: string): void {
+    this.#settle({ kind: 'unavailable', detail: `no answer: ${why}` })
+    this.#controller?.abort(new Error(why))
+  }
+
+  /** An order that was given up while it waited for a connection is not sent after all. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#settled) controller.abort(new Error('given up before it was sent'))
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    this.#status = status
+    const header = headers['retry-after']
+    this.#retryAfterMs = retryAfterMs(Array.isArray(header) ? header[0] : header, this.#clock.now())
+  }
+
+  /** Reads no more than BODY_BYTES_MAX, whatever the other side sends. */
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#parts.push(chunk)
+    this.#size += chunk.length
+    if (this.#size < BODY_BYTES_MAX) return
+    this.#answered()
+    controller.abort(new Error('the answer is too long'))
+  }
+
+  onResponseEnd(): void {
+    this.#answered()
+  }
+
+  /**
+   * A forbidden address is not the reward's fault: refusing would void a whole evening's rewards because a name server was
+   * changed, or lied to us for a minute. Nothing was sent, so trying again is safe, and so many failures in a row open the
+   * partner's breaker; the detail says what to mend.
+   */
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const detail = hasCode(error, 'ONCEWARD_E_ADDRESS_FORBIDDEN')
+      ? `not called: ${error.code}: ${error.message}`
+      : `no answer: ${reasonOf(error)}`
+    this.#settle({ kind: 'unavailable', detail })
+  }
+
+  #answered(): void {
+    const text = Buffer.concat(this.#parts).subarray(0, BODY_BYTES_MAX).toString()
+    this.#settle(outcomeOf(this.#status, text, this.#retryAfterMs))
+  }
+
+  #settle(outcome: CreditOutcome): void {
+    if (this.#settled) return
+    this.#settled = true
+    for (const cleanup of this.#cleanups) cleanup()
+    this.#cleanups = []
+    this.#parts = []
+    this.#resolve(outcome)
   }
 }
 
@@ -104,14 +188,51 @@ function reasonOf(error: unknown): string {
   return messageOf(error)
 }
 
-/** Reads at most ANSWER_BYTES_MAX, whatever the other side sends. */
-async function beginning(body: AsyncIterable<Buffer>): Promise<string> {
-  const parts: Buffer[] = []
-  let size = 0
-  for await (const part of body) {
-    parts.push(part)
-    size += part.length
-    if (size >= ANSWER_BYTES_MAX) break
+function walletUrl(spec: PartnerSpec, guard: AddressGuard): URL {
+  const url = URL.canParse(spec.url) ? new URL(spec.url) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw invalid(spec, 'url is not the URL of a wallet; write one such as https://wallet.example/wallet/credit')
   }
-  return Buffer.concat(parts).subarray(0, ANSWER_BYTES_MAX).toString()
+  if (url.username !== '' || url.password !== '') {
+    throw invalid(
+      spec,
+      'url holds a user name or a password, which would stand in logs; orders are signed, leave it out',
+    )
+  }
+  const host = canonicalHost(url.hostname) ?? ''
+  const problem = addressProblem(host, guard)
+  if (problem !== undefined) throw new OncewardError('ONCEWARD_E_ADDRESS_FORBIDDEN', `partner ${spec.name}: ${problem}`)
+  if (url.protocol === 'http:' && !guard.hostAllowed(host)) {
+    throw invalid(
+      spec,
+      `url is plain http, which anybody on the way can read; write https, or name ${host} in allowHosts`,
+    )
+  }
+  if (url.pathname === '/') url.pathname = '/wallet/credit'
+  return url
+}
+
+/** What needs no name server: an address, and the names of this machine. */
+function addressProblem(host: string, guard: AddressGuard): string | undefined {
+  if (isIP(host) !== 0) return guard.problem(host, host)
+  return /(?:^|\.)localhost$/.test(host) ? guard.problem(host, '127.0.0.1') : undefined
+}
+
+function bounded(spec: PartnerSpec, name: 'timeoutMs' | 'concurrency', max: number): number {
+  const value = spec[name]
+  if (Number.isInteger(value) && value >= 1 && value <= max) return value
+  throw invalid(spec, `${name} is ${value}; write a whole number from 1 to ${max}`)
+}
+
+function naming<Value>(spec: PartnerSpec, make: () => Value): Value {
+  try {
+    return make()
+  } catch (error) {
+    if (hasCode(error, 'ONCEWARD_E_PARTNERS_INVALID')) throw invalid(spec, error.message)
+    throw error
+  }
+}
+
+function invalid(spec: PartnerSpec, message: string): OncewardError {
+  return new OncewardError('ONCEWARD_E_PARTNERS_INVALID', `partner ${spec.name}: ${message}`)
 }

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** Who pays which rewards, and how it is called. Read from the sink's own configuration; secrets come from files or variables. */
 export interface PartnerSpec {
   /** Letters, digits, `_` and `-`; stands in the ledger. */
@@ -21,4 +23,23 @@ export interface PartnerSpec {
   readonly allowHosts: readonly string[]
   /** PEM texts. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
+/**
+ * The same spec, whose secrets and keys say `[hidden]` where it is printed, logged or written as JSON, however deep it stands
+ * in something else, and in copies of it, too. Whoever reads partners from a configuration hands out these. `tls.key` is there to
+ * be read by its name, and not listed among the fields, which loggers copy one by one.
+ */
+export function hideSecrets(spec: PartnerSpec): PartnerSpec {
+  const { tls, ...rest } = spec
+  const secrets = hidden([...spec.secrets])
+  if (tls === undefined) return { ...rest, secrets }
+  const { key, ...listed } = tls
+  if (key !== undefined) Object.defineProperty(listed, 'key', { value: key, enumerable: false })
+  return { ...rest, secrets, tls: hidden(listed) }
+}
+
+function hidden<Value extends object>(value: Value): Value {
+  const say = { value: () => '[hidden]', enumerable: false }
+  return Object.defineProperties(value, { toJSON: say, toString: say, [inspect.custom]: say })
 }

@@ -77,6 +77,7 @@ export const KYC_DEFAULTS: KycPolicy = {
     ['cash', 2],
     ['bonus_cash', 2],
     ['fs', 1],
+    ['free_spins', 1],
   ]),
   other: 0,
   largePrize: 2,

@@ -21,13 +21,13 @@ export const REWARD_STATUSES = [
 export type RewardStatus = (typeof REWARD_STATUSES)[number]
 
 /**
- * A payment is a fact whoever saw it, so `succeeded` may follow on whatever else was said of a task that may have been sent.
+ * A payment is a fact whoever saw it, so `succeeded` may follow on whatever else was said of a task, and nothing on it.
  */
 export const MOVES: Readonly<Record<RewardStatus, readonly RewardStatus[]>> = {
-  pending: ['held', 'frozen', 'reserved', 'failed', 'voided', 'expired'],
-  held: ['reserved', 'frozen', 'voided', 'expired'],
+  pending: ['held', 'frozen', 'reserved', 'failed', 'voided', 'expired', 'succeeded'],
+  held: ['reserved', 'frozen', 'voided', 'expired', 'succeeded'],
   frozen: ['pending', 'held', 'reserved', 'failed', 'voided', 'expired', 'succeeded'],
-  reserved: ['sent', 'held', 'frozen', 'voided', 'expired', 'succeeded'],
+  reserved: ['sent', 'held', 'frozen', 'failed', 'voided', 'expired', 'succeeded'],
   sent: ['succeeded', 'failed', 'frozen'],
   succeeded: [],
   failed: ['reserved', 'held', 'frozen', 'voided', 'succeeded'],

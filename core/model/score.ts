@@ -5,8 +5,11 @@ export type CapName = 'per_bet' | 'per_minute' | 'per_hour' | 'per_day'
 
 export interface WithheldReward {
   readonly threshold: number
-  /** Its formula gave no sensible amount, the user had one too short ago, or as many as the rule gives. */
-  readonly reason: 'amount' | 'cool_down' | 'most_rewards'
+  /**
+   * The player's country is not among those of the rule or the pool, its formula gave no sensible amount, the user had one
+   * too short ago, or as many as the rule gives.
+   */
+  readonly reason: 'geo' | 'amount' | 'cool_down' | 'most_rewards'
   /** A sentence without its full stop. */
   readonly detail: string
 }

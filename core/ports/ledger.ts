@@ -135,8 +135,11 @@ export interface ClaimRef {
 
 /** Whether a claimed task may be sent at this moment. */
 export type Clearance =
-  /** It is `sent` in the ledger: call now. */
-  | { readonly kind: 'send' }
+  /**
+   * It is `sent` in the ledger: call now. `again`: it was sent before, by whomever, so that an earlier call may have paid it
+   * although nobody booked an answer; a refusal then does not prove that it is unpaid.
+   */
+  | { readonly kind: 'send'; readonly again: boolean }
   /** The player is protected: it is `frozen` and out of the outbox. */
   | { readonly kind: 'frozen'; readonly reasons: readonly FreezeReason[] }
   /** The claim is another one's, or somebody has taken the task out of the outbox. */

@@ -32,6 +32,23 @@ export interface Metrics {
   readonly rewards: Counter<'rule_id'>
   /** Reward tasks that came to an end in the sink. */
   readonly payouts: Counter<'outcome'>
+  /** Rewards that wait for a person's decision from now on. */
+  readonly rewardsHeld: Counter
+  /** Rewards stopped by a gate: `by` the stream, or by the look at the moment of the call. */
+  readonly rewardsFrozen: Counter<'by'>
+  /** Rewards that were stopped at the moment of the call and go on. */
+  readonly rewardsThawed: Counter
+  /** Repeats of one request id that a partner answered in another way than before. */
+  readonly answersDiffer: Counter
+  /** Breaker of a partner: 0 closed, 1 half-open, 2 open. */
+  readonly partnerBreaker: Gauge<'partner'>
+  /** Rewards in the ledger, by status. */
+  readonly ledgerRewards: Gauge<'status'>
+  /** Of a pool's newest period, in units of the policy's currency; a pool without a hard cap has no budget. */
+  readonly poolBudget: Gauge<'pool'>
+  readonly poolSpent: Gauge<'pool'>
+  readonly poolReserved: Gauge<'pool'>
+  readonly poolOverrun: Gauge<'pool'>
   /** Partitions that this process works on. */
   readonly partitions: Gauge<'topic'>
   /** Partitions of this process that have failed and stand still until their next try. */
@@ -52,8 +69,8 @@ export interface Metrics {
   readonly processingSeconds: Histogram
   /** Seconds that a partition's recovery took, by what was decided: ready, replay-tail or rebuild. */
   readonly recoverySeconds: Histogram<'decision'>
-  /** Seconds that one call to the wallet took, by what came of it. */
-  readonly walletSeconds: Histogram<'outcome'>
+  /** Seconds that one call to a partner took, by what came of it. */
+  readonly walletSeconds: Histogram<'outcome' | 'partner'>
 }
 
 const nothing = (): void => undefined
@@ -70,6 +87,16 @@ export const silentMetrics: Metrics = {
   points: counter,
   rewards: counter,
   payouts: counter,
+  rewardsHeld: counter,
+  rewardsFrozen: counter,
+  rewardsThawed: counter,
+  answersDiffer: counter,
+  partnerBreaker: gauge,
+  ledgerRewards: gauge,
+  poolBudget: gauge,
+  poolSpent: gauge,
+  poolReserved: gauge,
+  poolOverrun: gauge,
   partitions: gauge,
   failedPartitions: gauge,
   rulesAgeSeconds: gauge,

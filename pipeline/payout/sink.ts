@@ -9,17 +9,19 @@ import { hasCode, messageOf } from '../../core/errors.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
 import type { GroupConsumer, Log } from '../../core/ports/log.ts'
 import type { Logger } from '../../core/ports/logger.ts'
-import type { Wallet } from '../../core/ports/wallet.ts'
+import { NO_POLICIES } from '../../core/model/policy.ts'
 import type { Random } from '../../core/random.ts'
 import type { Topics } from '../../core/topics.ts'
+import type { BreakerPolicy } from './breaker.ts'
 import { cutConsumer, cutDeadLetters, cutOffBy } from './cut-off.ts'
 import { openDeadLetters } from './dead-letters.ts'
-import { RETRY_POLICY, type RetryPolicy } from './decision.ts'
+import type { RetryPolicy } from './decision.ts'
+import { type Desk, openDesk, prepareLedger } from './desk.ts'
 import { createIntake, type Intake } from './intake.ts'
 import { PATIENCE, patience, type PatiencePolicy } from './patience.ts'
-import { createPayer, type Payer } from './payer.ts'
-import { createSettler } from './settler.ts'
+import { type PayoutPartner, routesOf } from './routing.ts'
 import { newCounters, type SinkMetrics, type SinkStats } from './stats.ts'
+import type { TaskView } from './task.ts'
 
 /** How long a stop lets calls in flight go on: under the 5 s that a stop takes at most. */
 const STOP_GRACE_MS = 4_000
@@ -29,7 +31,13 @@ const LOG_GRACE_MS = 1_500
 export interface SinkOptions {
   readonly log: Log
   readonly ledger: Ledger
-  readonly wallet: Wallet
+  /** Who pays what; names and types each once. */
+  readonly partners: readonly PayoutPartner[]
+  /**
+   * The policy in effect at event time `ts`, ms: what a pool has, and what tasks cost that do not say it themselves.
+   * Default: none, so that no pool is bounded.
+   */
+  readonly policyAt?: TaskView['policyAt']
   readonly topics: Pick<Topics, 'rewards' | 'dlq'>
   /** The consumer group; sinks of one group share the work. */
   readonly group: string
@@ -39,14 +47,13 @@ export interface SinkOptions {
   readonly metrics?: SinkMetrics
   readonly retry?: RetryPolicy
   readonly patience?: PatiencePolicy
-  /** Calls to the wallet at once; default 16. */
-  readonly concurrency?: number
-  /** After this long a claimed task is free for others; longer than the wallet's time-out. Default 30,000. */
-  readonly leaseMs?: number
+  readonly breaker?: BreakerPolicy
   /** Milliseconds without a heartbeat after which the group gives this sink's partitions to others. Default: the log's. */
   readonly sessionTimeoutMs?: number
   /** How often an idle sink looks for tasks that are due; default 250. */
   readonly idlePollMs?: number
+  /** How often it looks whether what was stopped may go on; default 15,000. */
+  readonly thawPollMs?: number
   /** How long `stop` lets calls in flight go on; default 4,000. The log has at most 1,500 of it. */
   readonly stopGraceMs?: number
 }
@@ -62,40 +69,33 @@ export interface Sink {
   stats(): SinkStats
 }
 
+/** Throws ONCEWARD_E_PARTNERS_INVALID where a partner's name or a reward type stands twice. */
 export function createSink(options: SinkOptions): Sink {
   const { clock, logger, stopGraceMs = STOP_GRACE_MS } = options
+  const routes = routesOf(options.partners)
   const stopping = new AbortController()
   const cutOff = new AbortController()
   const logCutOff = new AbortController()
-  // Every call in flight and every wait listens: as many as `concurrency` allows, and no leak.
-  setMaxListeners(0, cutOff.signal, logCutOff.signal)
+  // Every call in flight and every wait listens: as many as the partners allow, and no leak.
+  setMaxListeners(0, stopping.signal, cutOff.signal, logCutOff.signal)
   const counters = newCounters()
   let intake: Intake | undefined
-  let payer: Payer | undefined
+  let desk: Desk | undefined
   let running: Promise<void> | undefined
   let stopAsked = false
 
   const run = async (): Promise<void> => {
     const insistent = patience({ ...options, policy: options.patience ?? PATIENCE, signal: cutOff.signal })
-    await insistent.insist('bring the schema up to date', () => options.ledger.migrate())
+    await prepareLedger(options, routes, insistent)
     const cut = cutOffBy(logCutOff.signal)
     const letters = await cut.until(openDeadLetters(options.log, options.topics.dlq, clock))
     if (stopping.signal.aborted) return letters.close()
     const consumer = openConsumer(options)
     const deadLetters = cutDeadLetters(letters, cut)
     const shared = { ...options, counters, deadLetters, patience: insistent, metrics: options.metrics ?? {} }
-    payer = createPayer({
-      ...shared,
-      settler: createSettler(options.ledger, insistent),
-      retry: options.retry ?? RETRY_POLICY,
-      owner: `${options.group}-${Math.floor(options.random() * 2 ** 32).toString(16)}`,
-      concurrency: options.concurrency ?? 16,
-      leaseMs: options.leaseMs ?? 30_000,
-      idlePollMs: options.idlePollMs ?? 250,
-      stopping: stopping.signal,
-      cutOff: cutOff.signal,
-    })
-    intake = createIntake({ ...shared, consumer: cutConsumer(consumer, cut), queued: () => payer?.wake() })
+    const open = (desk = openDesk({ ...shared, stopping: stopping.signal, cutOff: cutOff.signal }))
+    const view = { policyAt: options.policyAt ?? ((ts: number) => NO_POLICIES.at(ts)), route: routes.of }
+    intake = createIntake({ ...shared, ...open, view, consumer: cutConsumer(consumer, cut) })
     const halt = async (): Promise<void> => {
       stopping.abort()
       await consumer.stop().catch((error: unknown) => {
@@ -104,7 +104,7 @@ export function createSink(options: SinkOptions): Sink {
     }
     stopping.signal.addEventListener('abort', () => void halt(), { once: true })
     try {
-      await allOrFirstFailure([consumer.run(intake), payer.run()], halt)
+      await allOrFirstFailure([consumer.run(intake), ...open.run()], halt)
     } finally {
       await deadLetters.close()
     }
@@ -129,7 +129,11 @@ export function createSink(options: SinkOptions): Sink {
       over.abort()
       await Promise.all([grace, logGrace])
     },
-    stats: () => ({ ...counters, inFlight: payer?.inFlight() ?? 0, lagRecords: intake?.lagRecords() ?? 0 }),
+    stats: () => ({
+      ...counters,
+      inFlight: desk?.inFlight() ?? 0,
+      lagRecords: intake?.lagRecords() ?? 0,
+    }),
   }
 }
 

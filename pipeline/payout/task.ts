@@ -1,150 +1,210 @@
-/** Reads a record of `reward.tasks`. What comes from outside is never asserted: it is booked or rejected with a sentence. */
+/**
+ * Reads a record of `reward.tasks`. What comes from outside is never asserted: it is booked or rejected with a sentence.
+ */
+import { costOf as costUnder, CASH_TYPES } from '../../core/cost.ts'
 import { messageOf } from '../../core/errors.ts'
+import type { FreezeReason } from '../../core/gates.ts'
 import type { Json, JsonObject } from '../../core/model/event.ts'
-import type { Reward } from '../../core/model/reward.ts'
-import { type Cents, parseMoney } from '../../core/money.ts'
-import type { LedgerTask } from '../../core/ports/ledger.ts'
+import { NO_POLICY, type PolicyVersion } from '../../core/model/policy.ts'
+import type { Guardrails, HoldReason, Reward } from '../../core/model/reward.ts'
+import type { Cents } from '../../core/money.ts'
+import type { Arrival, LedgerTask, PlayerChange } from '../../core/ports/ledger.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
 import { RAW_BYTES_MAX } from '../../operators/dead-letter.ts'
+import {
+  checkStorable,
+  isAbsent,
+  isObject,
+  isText,
+  kycLevel,
+  list,
+  moneyText,
+  object,
+  optionalBoolean,
+  optionalMoney,
+  optionalNumber,
+  optionalText,
+  optionalTime,
+  sentence,
+  text,
+  time,
+} from './fields.ts'
+import { readPlayerChange } from './player-record.ts'
+import type { Route } from './routing.ts'
+import { termsOf } from './terms.ts'
 
-export type ParsedTask =
-  | { readonly ok: true; readonly task: LedgerTask }
+export type ParsedRecord =
+  | { readonly ok: true; readonly kind: 'reward'; readonly arrival: Arrival }
+  | { readonly ok: true; readonly kind: 'player'; readonly change: PlayerChange }
   | { readonly ok: false; readonly detail: string; readonly userId?: string; readonly eventId?: string }
 
-/** Types whose amount is money; their cost is the amount where the reward names none. */
-const CASH_TYPES: ReadonlySet<string> = new Set(['cash', 'bonus_cash'])
+/** What the sink itself knows: its view of the policy, and who pays what. */
+export interface TaskView {
+  /** The policy in effect at event time `ts`, ms. */
+  readonly policyAt: (ts: number) => PolicyVersion
+  readonly route: (type: string) => Route | undefined
+}
 
-const ID_LENGTH_MAX = 512
-/** Bytes of a task, inclusive: what a dead letter holds whole. Workers write some hundred. */
+/** Bytes of a record, inclusive: what a dead letter holds whole. Workers write some hundred. */
 export const TASK_BYTES_MAX = RAW_BYTES_MAX
-const NESTING_MAX = 32
 
-/** Accepts S12 as it stands: `rule_version`, `period` and `event_id` may be missing in tasks written by others. */
-export function parseTask(record: LogRecord): ParsedTask {
+/**
+ * Accepts S12 as it stands: `rule_version`, `period` and `event_id` may be missing in tasks written by others, and so may
+ * all that says what a reward costs and demands.
+ */
+export function parseRecord(record: LogRecord, view: TaskView): ParsedRecord {
   let value: Json | undefined
   try {
     const bytes = record.value?.length ?? 0
     if (bytes > TASK_BYTES_MAX) throw new Error(`it has ${bytes} bytes, and a task has at most ${TASK_BYTES_MAX}`)
     const raw = record.value?.toString() ?? ''
     value = JSON.parse(raw) as Json
-    checkStorable(value, 0)
-    return { ok: true, task: read(value, record, raw) }
+    checkStorable(value)
+    const whole = object(value, 'the record')
+    if (whole['type'] === 'player.changed') return { ok: true, kind: 'player', change: readPlayerChange(whole) }
+    return { ok: true, kind: 'reward', arrival: readArrival(whole, readTask(whole, { record, raw, view })) }
   } catch (error) {
     const userId = isObject(value) ? value['user_id'] : undefined
     const origin = isObject(value) ? value['origin'] : undefined
     const eventId = isObject(origin) ? origin['event_id'] : undefined
+    const what =
+      isObject(value) && value['type'] === 'player.changed' ? 'not a change of a player' : 'not a reward task'
     return {
       ok: false,
-      detail: `not a reward task: ${messageOf(error)}`,
+      detail: `${what}: ${messageOf(error)}`,
       ...(isText(userId) ? { userId } : {}),
       ...(isText(eventId) ? { eventId } : {}),
     }
   }
 }
 
-function read(value: Json, record: LogRecord, raw: string): LedgerTask {
-  const task = object(value, 'the record')
-  if (task['type'] !== 'reward_task.created') throw new Error('type must be "reward_task.created"')
+function readArrival(value: JsonObject, task: LedgerTask): Arrival {
+  const type = value['type']
+  switch (typeof type === 'string' ? type : '') {
+    case 'reward_task.created':
+      return { kind: 'created', task, released: optionalTime(value['released_at'], 'released_at') !== null }
+    case 'reward_task.frozen':
+      return {
+        kind: 'frozen',
+        task,
+        reasons: list(value['reasons'], 'reasons').map((reason) => readReason(object(reason, 'a reason'))),
+        expiresAt: optionalTime(value['expires_at'], 'expires_at'),
+      }
+    case 'reward_task.expired':
+      return { kind: 'expired', task }
+    default:
+      throw new Error(
+        'type must be "reward_task.created", "reward_task.frozen", "reward_task.expired" or "player.changed"',
+      )
+  }
+}
+
+function readReason(reason: JsonObject): FreezeReason {
+  if (reason['gate'] === 'rg') {
+    const until = optionalTime(reason['until'], 'until')
+    return { gate: 'rg', restriction: text(reason['restriction'], 'restriction'), until }
+  }
+  if (reason['gate'] !== 'kyc') throw new Error('the gate of a reason must be "rg" or "kyc"')
+  const level = reason['level']
+  return {
+    gate: 'kyc',
+    required: kycLevel(reason['required'], 'required'),
+    level: isAbsent(level) ? null : kycLevel(level, 'level'),
+  }
+}
+
+interface Reading {
+  readonly record: LogRecord
+  readonly raw: string
+  readonly view: TaskView
+}
+
+function readTask(task: JsonObject, { record, raw, view }: Reading): LedgerTask {
   const origin = object(task['origin'], 'origin')
-  const reward = object(task['reward'], 'reward')
-  const guardrails = object(task['guardrails'] ?? {}, 'guardrails')
-  const money = readMoney(reward)
+  // The fields that are read as more than JSON are checked here and below.
+  const reward = object(task['reward'], 'reward') as unknown as Reward
+  const money = readMoney(object(task['reward'], 'reward'))
+  const guardrails = readGuardrails(task['guardrails'])
+  const poolId = optionalText(task['pool_id'], 'pool_id')
+  const issuedAt = time(task['created_at'], 'created_at')
+  const at = Date.parse(issuedAt)
+  const question = {
+    reward: withoutNulls(reward),
+    guardrails,
+    poolId,
+    geo: optionalText(task['geo'], 'geo'),
+    at,
+    ...readDemands(task),
+  }
   return {
     taskId: text(task['reward_task_id'], 'reward_task_id'),
     userId: text(task['user_id'], 'user_id'),
-    poolId: optionalText(task['pool_id'], 'pool_id'),
+    poolId,
     ...money,
+    ...termsOf(question, view.policyAt(at), view.route(money.type)),
     ruleId: text(origin['rule_id'], 'origin.rule_id'),
     ruleVersion: optionalText(origin['rule_version'], 'origin.rule_version'),
     threshold: optionalNumber(origin['threshold'], 'origin.threshold'),
     period: optionalText(origin['period'], 'origin.period'),
     eventId: optionalText(origin['event_id'], 'origin.event_id'),
-    // The fields that are read as more than JSON have been checked above.
-    reward: reward as unknown as Reward,
+    reward,
     guardrails,
-    softCap: optionalMoney(guardrails['budget_soft_cap'], 'guardrails.budget_soft_cap'),
-    issuedAt: time(task['created_at']),
+    softCap: optionalMoney(
+      object(task['guardrails'] ?? {}, 'guardrails')['budget_soft_cap'],
+      'guardrails.budget_soft_cap',
+    ),
+    payer: optionalBoolean(task['payer'], 'payer'),
+    origin: 'stream',
+    issuedAt,
     source: { topic: record.topic, partition: record.partition, offset: record.offset },
     raw,
   }
 }
 
-function readMoney(reward: JsonObject): Pick<LedgerTask, 'type' | 'value' | 'currency' | 'cost'> {
+/** What others leave empty is not there: so it is read here, and so it is costed. The reward is paid as it came. */
+function withoutNulls(reward: Reward): Reward {
+  return { type: reward.type, ...Object.fromEntries(Object.entries(reward).filter(([, value]) => value !== null)) }
+}
+
+function readMoney(reward: JsonObject): Pick<LedgerTask, 'type' | 'value' | 'currency'> {
   const type = text(reward['type'], 'reward.type')
   const amount = optionalMoney(reward['amount'], 'reward.amount')
-  const cost = optionalMoney(reward['cost'], 'reward.cost')
+  optionalMoney(reward['cost'], 'reward.cost')
   if (CASH_TYPES.has(type) && (amount === null || amount === 0n)) {
     throw new Error(`reward.amount of ${type} must be above zero`)
   }
+  return { type, value: amount ?? 0n, currency: optionalText(reward['currency'], 'reward.currency') }
+}
+
+function readGuardrails(value: Json | undefined): Guardrails {
+  const guardrails = object(value ?? {}, 'guardrails')
+  const { kyc_min_level: level, geo } = guardrails
+  if (!isAbsent(level)) kycLevel(level, 'guardrails.kyc_min_level')
+  if (!isAbsent(geo)) for (const country of list(geo, 'guardrails.geo')) text(country, 'a country of guardrails.geo')
+  return guardrails
+}
+
+/** What a task of our own says of its cost and of what it demands. */
+function readDemands(task: JsonObject): {
+  readonly cost: Cents | null
+  readonly kycRequired: number | null
+  readonly holds: readonly HoldReason[]
+} {
+  const { cost, kyc, holds } = task
   return {
-    type,
-    value: amount ?? 0n,
-    currency: optionalText(reward['currency'], 'reward.currency'),
-    cost: costAmong(type, amount, cost),
+    cost: isAbsent(cost) ? null : moneyText(cost, 'cost'),
+    kycRequired: isAbsent(kyc) ? null : kycLevel(object(kyc, 'kyc')['required'], 'kyc.required'),
+    holds: isAbsent(holds)
+      ? []
+      : list(holds, 'holds').map((each) => {
+          const hold = object(each, 'a hold')
+          return { by: text(hold['by'], 'by'), detail: sentence(hold['detail'], 'detail') }
+        }),
   }
 }
 
-/** Hundredths that a reward costs its pool: what it says itself, or its amount where that is money. ONCEWARD_E_MONEY_INVALID. */
-export function costOf({ type, amount, cost }: Pick<Reward, 'type' | 'amount' | 'cost'>): Cents {
-  const cents = (money: number | undefined): Cents | null => (money === undefined ? null : parseMoney(money))
-  return costAmong(type, cents(amount), cents(cost))
-}
-
-function costAmong(type: string, amount: Cents | null, cost: Cents | null): Cents {
-  return cost ?? (CASH_TYPES.has(type) ? (amount ?? 0n) : 0n)
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function object(value: Json | undefined, name: string): JsonObject {
-  if (!isObject(value)) throw new Error(`${name} must be an object`)
-  return value
-}
-
-function isText(value: Json | undefined): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_MAX
-}
-
-function text(value: Json | undefined, name: string): string {
-  if (isText(value)) return value
-  throw new Error(`${name} must be a text of 1 to ${ID_LENGTH_MAX} characters`)
-}
-
-function optionalText(value: Json | undefined, name: string): string | null {
-  return value === undefined || value === null ? null : text(value, name)
-}
-
-function optionalNumber(value: Json | undefined, name: string): number | null {
-  if (value === undefined || value === null) return null
-  if (typeof value === 'number' && Number.isFinite(value)) return value
-  throw new Error(`${name} must be a number`)
-}
-
-function optionalMoney(value: Json | undefined, name: string): Cents | null {
-  if (value === undefined || value === null) return null
-  if (typeof value !== 'number') throw new Error(`${name} must be a number`)
-  const cents = parseMoney(value)
-  if (cents < 0n) throw new Error(`${name} must not be negative`)
-  return cents
-}
-
-function time(value: Json | undefined): string {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(ms)) throw new Error('created_at must be a time such as 2025-10-24T11:38:30Z')
-  return new Date(ms).toISOString()
-}
-
-/** What JSONB cannot hold must not get as far as a batch, which it would take down with it. */
-function checkStorable(value: Json | undefined, depth: number): void {
-  if (depth > NESTING_MAX) throw new Error(`nested deeper than ${NESTING_MAX} levels`)
-  if (typeof value === 'string' && /\0|\p{Surrogate}/u.test(value)) {
-    throw new Error('a text holds the character U+0000 or half a surrogate pair, which Postgres cannot store')
-  }
-  if (typeof value !== 'object' || value === null) return
-  for (const [name, part] of Object.entries(value)) {
-    checkStorable(name, depth)
-    checkStorable(part, depth + 1)
-  }
+/** Hundredths that a reward costs its pool where there is no policy. Throws ONCEWARD_E_MONEY_INVALID. */
+export function costOf(reward: Reward): Cents {
+  const costing = costUnder(reward, NO_POLICY, 0)
+  return costing.ok ? costing.cost : 0n
 }

@@ -1,10 +1,11 @@
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { RewardRecord } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import { murmur2 } from '../../core/partitioner.ts'
 import type { Log, LogRecord, TopicPartition } from '../../core/ports/log.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { compareTasks, type Difference, rewardDifference, Summary } from './differences.ts'
 import { IdSet } from './id-set.ts'
+import { issuable, nextOutcome, type RewardOutcome } from './outcomes.ts'
 import type { PreparedReplay } from './preparation.ts'
 import { committedRecords, missingTopic, partitionsOf } from './records.ts'
 import type { PartitionSpan } from './span.ts'
@@ -52,17 +53,28 @@ export async function compareReplay(options: ComparisonOptions): Promise<Summary
   return summary
 }
 
-/** Reward tasks that the replay yields and the real topic does not have, as they were written; partition by partition. */
+/**
+ * Reward tasks that the replay yields and of which the real topic has no record, neither of a task that may be paid nor of
+ * one that is frozen or expired; partition by partition, as they are to be issued.
+ */
 export async function* missingTasks(
   options: SourceOptions,
-): AsyncGenerator<{ readonly partition: number; readonly record: LogRecord; readonly task: RewardTask }> {
+): AsyncGenerator<{ readonly partition: number; readonly key: Buffer | null; readonly task: RewardRecord }> {
   for (const lane of await lanesOf(options)) {
     for (let pass = 0; pass < lane.passes; pass++) {
       const read = reading(options, lane, pass, () => undefined)
       const issued = new IdSet()
       for await (const { task } of read.tasks(lane.issuedRewards)) issued.add(task.reward_task_id)
+      const own = new Map<string, { readonly record: LogRecord; readonly outcome: RewardOutcome }>()
       for await (const { task, record } of read.tasks(lane.ownRewards)) {
-        if (!issued.has(task.reward_task_id)) yield { partition: record.partition, record, task }
+        const id = task.reward_task_id
+        if (issued.has(id)) continue
+        const known = own.get(id)
+        own.set(id, { record: known?.record ?? record, outcome: nextOutcome(known?.outcome, task) })
+      }
+      for (const { record, outcome } of own.values()) {
+        const task = issuable(outcome.last)
+        if (task !== undefined) yield { partition: record.partition, key: record.key, task }
       }
     }
   }
@@ -121,7 +133,7 @@ interface Reading {
   readonly lane: Lane
   readonly unreadable: () => number
   events(): AsyncGenerator<{ readonly eventId: string; readonly timestamp: number }>
-  tasks(ids: readonly TopicPartition[]): AsyncGenerator<{ readonly task: RewardTask; readonly record: LogRecord }>
+  tasks(ids: readonly TopicPartition[]): AsyncGenerator<{ readonly task: RewardRecord; readonly record: LogRecord }>
   scores(ids: readonly TopicPartition[], sinceTs?: number): AsyncGenerator<ScoreRecord>
 }
 
@@ -155,7 +167,7 @@ function reading(options: SourceOptions, lane: Lane, pass: number, tell: (record
         for await (const record of records(id)) {
           const task = readTask(record.value)
           if (task === undefined) unreadable++
-          else if (mine(task.user_id)) yield { task, record }
+          else if (task !== 'other' && mine(task.user_id)) yield { task, record }
         }
       }
     },
@@ -208,27 +220,37 @@ interface PassWork {
 }
 
 async function compareRewards(read: Reading, { summary, within, waits, tell }: PassWork): Promise<void> {
-  const replayed = new Map<string, RewardTask>()
-  for await (const { task } of read.tasks(read.lane.ownRewards)) {
-    replayed.set(task.reward_task_id, task)
-    summary.rule(task.origin.rule_id).rewards_replayed++
-  }
-  const seen = new IdSet()
-  for await (const { task: issued } of read.tasks(read.lane.issuedRewards)) {
-    // Whoever reads the topic takes the first of several under one id.
-    if (!seen.add(issued.reward_task_id)) continue
+  const replayed = await outcomes(read.tasks(read.lane.ownRewards))
+  for (const { first } of replayed.values()) summary.rule(first.origin.rule_id).rewards_replayed++
+  const theirs = await outcomes(read.tasks(read.lane.issuedRewards))
+  const knowsPlayers = read.lane.spans.every(({ start }) => start === 0)
+  for (const [id, outcome] of theirs) {
+    const { last: issued } = outcome
     const { rule_id: ruleId, event_id: eventId } = issued.origin
     // Tasks that others wrote may name no event.
     const inSpan = eventId !== undefined && within(eventId) && !waits(eventId, ruleId)
     if (inSpan) summary.rule(ruleId).rewards_issued++
-    const task = replayed.get(issued.reward_task_id)
+    const ours = replayed.get(id)
     const difference =
-      task === undefined ? inSpan && rewardDifference('extra', { issued }) : compareTasks(task, issued, inSpan)
+      ours === undefined
+        ? inSpan && rewardDifference('extra', { issued })
+        : compareTasks({ replayed: ours, issued: outcome }, { issuedWithinSpan: inSpan, knowsPlayers })
     if (difference) await tell(difference)
   }
-  for (const task of replayed.values()) {
-    if (!seen.has(task.reward_task_id)) await tell(rewardDifference('missing', { replayed: task }))
+  for (const [id, { last }] of replayed) {
+    if (!theirs.has(id)) await tell(rewardDifference('missing', { replayed: last }))
   }
+}
+
+/** What became of each reward, in the order of their first records. */
+async function outcomes(
+  tasks: AsyncIterable<{ readonly task: RewardRecord }>,
+): Promise<ReadonlyMap<string, RewardOutcome>> {
+  const found = new Map<string, RewardOutcome>()
+  for await (const { task } of tasks) {
+    found.set(task.reward_task_id, nextOutcome(found.get(task.reward_task_id), task))
+  }
+  return found
 }
 
 async function comparePoints(
@@ -271,11 +293,20 @@ function passOf(userId: string, passes: number): number {
   return (Math.imul(murmur2(Buffer.from(userId)), 0x9e3779b1) >>> 8) % passes
 }
 
-function readTask(value: Buffer | null): RewardTask | undefined {
-  const task = parsed(value) as Partial<RewardTask> | undefined
-  if (task?.type !== 'reward_task.created' || typeof task.reward_task_id !== 'string') return undefined
+const REWARD_TYPES: ReadonlySet<unknown> = new Set<RewardRecord['type']>([
+  'reward_task.created',
+  'reward_task.frozen',
+  'reward_task.expired',
+])
+
+/** A record about a reward; `other` for one about a player, undefined for what nobody can read. */
+function readTask(value: Buffer | null): RewardRecord | 'other' | undefined {
+  const record = parsed(value) as { readonly type?: unknown } | undefined
+  if (record?.type === 'player.changed') return 'other'
+  const task = record as Partial<RewardRecord> | undefined
+  if (!REWARD_TYPES.has(task?.type) || typeof task?.reward_task_id !== 'string') return undefined
   if (typeof task.user_id !== 'string' || typeof task.origin?.rule_id !== 'string') return undefined
-  return typeof task.reward === 'object' && task.reward !== null ? (task as RewardTask) : undefined
+  return typeof task.reward === 'object' && task.reward !== null ? (task as RewardRecord) : undefined
 }
 
 function readScore(value: Buffer | null): ScoreRecord | undefined {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { RewardRecord } from '../../core/model/reward.ts'
+import { decidedOtherwise, type RewardOutcome } from './outcomes.ts'
 
 /**
  * - `missing`: the replay yields it, and it was never issued
@@ -17,10 +18,11 @@ export interface RewardDifference {
   readonly rule_id: string
   readonly period: string
   readonly threshold: number
-  /** What differs, such as `reward.amount`; empty for missing and extra. */
+  /** What differs, such as `reward.amount`, or `status` where the gates decided otherwise; empty for missing and extra. */
   readonly fields: readonly string[]
-  readonly replayed: RewardTask | null
-  readonly issued: RewardTask | null
+  /** How it stands by the replay, and by what was issued. */
+  readonly replayed: RewardRecord | null
+  readonly issued: RewardRecord | null
 }
 
 /** The points of one user from one rule, over the replayed span. */
@@ -34,13 +36,21 @@ export interface PointsDifference {
 
 export type Difference = RewardDifference | PointsDifference
 
-/** Compares two tasks of one id; undefined where they are the same to whom they are owed. Pure. */
+export interface ComparisonFacts {
+  readonly issuedWithinSpan: boolean
+  /** The replay has read the partition from its beginning, and so all that was ever said of its players. */
+  readonly knowsPlayers: boolean
+}
+
+/** Compares what became of one reward on both sides; undefined where the same is owed. Pure. */
 export function compareTasks(
-  replayed: RewardTask,
-  issued: RewardTask,
-  issuedWithinSpan: boolean,
+  { replayed: ours, issued: theirs }: { readonly replayed: RewardOutcome; readonly issued: RewardOutcome },
+  { issuedWithinSpan, knowsPlayers }: ComparisonFacts,
 ): RewardDifference | undefined {
+  const { last: replayed } = ours
+  const { last: issued } = theirs
   const owed = issuedWithinSpan ? owedFields(replayed, issued) : []
+  if (issuedWithinSpan && knowsPlayers && decidedOtherwise(ours, theirs)) owed.push('status')
   if (owed.length > 0) return rewardDifference('different', { replayed, issued, fields: owed })
   if (replayed.origin.event_id === issued.origin.event_id) return undefined
   return rewardDifference('moved', { replayed, issued, fields: ['origin.event_id'] })
@@ -48,7 +58,7 @@ export function compareTasks(
 
 export function rewardDifference(
   kind: RewardDifferenceKind,
-  about: { replayed?: RewardTask; issued?: RewardTask; fields?: readonly string[] },
+  about: { replayed?: RewardRecord; issued?: RewardRecord; fields?: readonly string[] },
 ): RewardDifference {
   const { replayed = null, issued = null, fields = [] } = about
   const task = replayed ?? issued
@@ -67,7 +77,7 @@ export function rewardDifference(
 }
 
 /** What is owed, and on which conditions; the rule's version alone changes neither. */
-function owedFields(replayed: RewardTask, issued: RewardTask): string[] {
+function owedFields(replayed: RewardRecord, issued: RewardRecord): string[] {
   return [
     ...unequal('reward', replayed.reward, issued.reward),
     ...unequal('guardrails', replayed.guardrails ?? {}, issued.guardrails ?? {}),

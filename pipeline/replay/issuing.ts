@@ -111,7 +111,7 @@ export interface IssueOptions {
  *  1. open the transactional id that all replays of this installation share: whoever else was issuing is fenced, and what
  *     they issued is there to be read
  *  2. read the real topic once more, so that nothing is issued that is there by now
- *  3. write the rest as the replay wrote it, at most TASKS_A_COMMIT a transaction
+ *  3. write the rest as the replay has it, at most TASKS_A_COMMIT a transaction
  * A stop in between leaves whole transactions; the next time, what they hold is not missing any more. What a live
  * application issues at the same moment is known to the sink by its id (UNIQUE in the ledger).
  */
@@ -131,14 +131,14 @@ export async function issueMissing(options: IssueOptions): Promise<number> {
     options.onIssued?.(issued)
   }
   try {
-    for await (const { partition, record, task } of missingTasks(options)) {
+    for await (const { partition, key, task } of missingTasks(options)) {
       signal.throwIfAborted()
       if (!shown.has(task.reward_task_id)) continue
       records.push({
         topic: real.rewards,
         partition: partition < info.partitions ? partition : partitionOf(task.user_id, info.partitions),
-        key: record.key,
-        value: record.value,
+        key,
+        value: JSON.stringify(task),
         // Now, not the event's time: retention counts from here, and the sink must have the time to read it.
         timestamp: options.clock.now(),
         headers: { [ISSUED_BY_HEADER]: Buffer.from(replay.plan.application) },

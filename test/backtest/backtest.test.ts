@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Report } from '../../cli/backtest/report.ts'
-import { formatMoney, type Cents } from '../../core/money.ts'
+import { formatMoney, parseMoney, type Cents } from '../../core/money.ts'
 import type { RewardTask } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import { seededRandom } from '../../core/random.ts'
-import { costOf } from '../../pipeline/payout/task.ts'
 import { runCli, startCli } from '../cli/process.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { sharedData, shuffleWithin, withBroken, withRepeats } from '../support/workload.ts'
@@ -42,13 +41,18 @@ function workload(count: number, seed: number): { events: string; rules: string 
   return { events, rules: folder }
 }
 
+/** Plainly: what the rule says, else the amount of money, else nothing. */
+function costOf({ type, amount, cost }: RewardTask['reward']): Cents {
+  return parseMoney(cost ?? (['cash', 'bonus_cash'].includes(type) ? amount : undefined) ?? 0)
+}
+
 /** What `onceward run` gives on the same file, in the words of a backtest. */
 async function figuresOfRun(events: string, rules: string) {
   const out = mkdtempSync(join(dir, 'run-'))
   const { code } = await runCli(['run', '--events', events, '--rules', rules, '--out', out])
   expect(code).toBe(0)
   const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as Record<string, unknown>
-  const { seconds: _, ...counts } = summary
+  const { seconds: _, frozen: _frozen, expired: _expired, ...counts } = summary
   const points: Record<string, number> = {}
   const byRule: Record<string, number> = {}
   for (const score of ndjson<ScoreRecord>(join(out, 'scores.ndjson'))) {

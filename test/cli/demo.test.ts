@@ -13,6 +13,7 @@ import { startEmbeddedPostgres } from '../../connectors/ledger/embedded-postgres
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
 import { openEmbeddedLog } from '../../connectors/log/embedded/log.ts'
 import { systemClock } from '../../core/clock.ts'
+import { requestIdOf } from '../../core/ids.ts'
 import type { RewardTask } from '../../core/model/reward.ts'
 import { parseMoney } from '../../core/money.ts'
 import { seededRandom } from '../../core/random.ts'
@@ -22,6 +23,14 @@ import { openRocksDb } from '../../state/rocksdb.ts'
 import { type CliOptions, type Ended, type RunningCli, startCli } from './process.ts'
 
 describe('the counts at the end', () => {
+  const pool = (poolId: string, spent: bigint, reserved = 0n): AuditFacts['ledger']['budgets'][number] => ({
+    poolId,
+    period: 'all',
+    budget: 1_000n,
+    spent,
+    reserved,
+    overrun: 0n,
+  })
   const facts: AuditFacts = {
     events: { sent: 100, carriedOver: 5, unique: 98, duplicates: 4, deadLetters: 3 },
     tasks: { before: 1, created: 3, ids: ['a', 'b', 'c', 'd'] },
@@ -29,16 +38,13 @@ describe('the counts at the end', () => {
       rows: [
         { taskId: 'a', poolId: 'p', cost: 200n, status: 'succeeded' },
         { taskId: 'b', poolId: 'p', cost: 100n, status: 'succeeded' },
-        { taskId: 'c', poolId: null, cost: 0n, status: 'pending' },
+        { taskId: 'c', poolId: null, cost: 0n, status: 'reserved' },
         { taskId: 'd', poolId: 'q', cost: 500n, status: 'failed' },
       ],
-      budgets: [
-        { poolId: 'p', spent: 300n },
-        { poolId: 'q', spent: 0n },
-      ],
+      budgets: [pool('p', 300n), pool('q', 0n)],
       caughtUp: true,
     },
-    wallet: { paid: ['a', 'b'], differingRepeats: 0 },
+    wallet: { paid: ['a', 'b'].map(requestIdOf), differingRepeats: 0 },
   }
   const { events, tasks, ledger, wallet } = facts
   const [first] = ledger.rows
@@ -48,7 +54,7 @@ describe('the counts at the end', () => {
   })
 
   test('allow that the answer of the last try was lost, and that the sink was stopped while it was behind', () => {
-    expect(audit({ ...facts, wallet: { ...wallet, paid: ['a', 'b', 'c'] } })).toEqual([])
+    expect(audit({ ...facts, wallet: { ...wallet, paid: ['a', 'b', 'c'].map(requestIdOf) } })).toEqual([])
     expect(audit({ ...facts, ledger: { ...ledger, rows: ledger.rows.slice(0, 3), caughtUp: false } })).toEqual([])
   })
 
@@ -68,21 +74,46 @@ describe('the counts at the end', () => {
     ],
     [
       'a budget off by a cent',
-      { ...facts, ledger: { ...ledger, budgets: [{ poolId: 'p', spent: 301n }] } },
+      { ...facts, ledger: { ...ledger, budgets: [pool('p', 301n)] } },
       /pool p: 3\.01 is booked as spent, but the paid rewards cost 3\.00/,
+    ],
+    [
+      'money set aside for nothing',
+      { ...facts, ledger: { ...ledger, budgets: [pool('p', 300n, 1n)] } },
+      /pool p: 0\.01 is set aside, but .* cost 0\.00 to 0\.00/,
+    ],
+    [
+      'a reward under way without its money',
+      {
+        ...facts,
+        ledger: {
+          ...ledger,
+          rows: [...ledger.rows.slice(0, 3), { taskId: 'd', poolId: 'q', cost: 500n, status: 'sent' }],
+        },
+      },
+      /pool q: 0\.00 is set aside, but .* cost 5\.00 to 5\.00/,
+    ],
+    [
+      'a pool that gives more than it has',
+      { ...facts, ledger: { ...ledger, budgets: [{ ...pool('p', 300n), budget: 299n }] } },
+      /pool p \(all\) gives 3\.00 of 2\.99/,
     ],
     ['a pool without its row', { ...facts, ledger: { ...ledger, budgets: [] } }, /pool p: 0\.00/],
     [
       'a payment that the wallet knows nothing of',
-      { ...facts, wallet: { ...wallet, paid: ['a'] } },
+      { ...facts, wallet: { ...wallet, paid: [requestIdOf('a')] } },
       /says paid of .*\(b\)/,
     ],
     [
       'a payment from nowhere',
-      { ...facts, wallet: { ...wallet, paid: ['a', 'b', 'z'] } },
+      { ...facts, wallet: { ...wallet, paid: [...wallet.paid, 'z'] } },
       /paid .*\(z\) that the ledger/,
     ],
-    ['a payment twice', { ...facts, wallet: { ...wallet, paid: ['a', 'b', 'b'] } }, /request id twice/],
+    [
+      'a payment twice',
+      { ...facts, wallet: { ...wallet, paid: [...wallet.paid, ...wallet.paid.slice(1)] } },
+      /request id twice/,
+    ],
     ['a repeat that says something else', { ...facts, wallet: { ...wallet, differingRepeats: 1 } }, /something else/],
   ])('name %s', (_, broken, finding) => {
     expect(first).toBeDefined()
@@ -106,7 +137,7 @@ describe('the live view', () => {
     events: { total: 123_456, perSecond: 501.4, unique: 122_000, duplicates: 1_450, dlq: { schema: 6 } },
     scores: 80_000,
     points: 1_234_567,
-    rewards: { created: 312, paid: 300, pending: 12, failed: 0 },
+    rewards: { created: 320, paid: 300, pending: 12, failed: 0, held: 3, frozen: 5 },
     wallet: { calls: 330, retried: 18 },
     pools: [
       { poolId: 'season', budget: 90_000n, spent: 45_000n },
@@ -159,7 +190,7 @@ describe('the live view', () => {
       '1,450 duplicates',
       'schema 6',
       '80,000 scores   1,234,567 points',
-      '312 earned   300 paid   12 pending   0 failed',
+      '320 earned   300 paid   12 pending   0 failed   3 held   5 frozen',
       '50.0 %  450.00 of 900.00',
       'pending  player_1',
       'bonus_cash 2.00 EUR',
@@ -173,7 +204,9 @@ describe('the live view', () => {
   })
 
   test('a line without a terminal tells the same in short', () => {
-    expect(plainLine(snapshot, frame)).toMatch(/12s {2}playing .*123,456 events .*312 rewards: 300 paid.*lag 1,234/)
+    expect(plainLine(snapshot, frame)).toMatch(
+      /12s {2}playing .*123,456 events .*320 rewards: 300 paid.*5 frozen.*lag 1,234/,
+    )
   })
 
   test('a screen leaves the terminal as it was, once, and is not drawn on after', () => {
@@ -217,7 +250,9 @@ describe('a demo as a process', () => {
     const dead = Object.values(summary.dlq).reduce((sum, count) => sum + count, 0)
     expect(summary.events + summary.carriedOver).toBe(summary.unique + summary.duplicates + dead)
     expect(summary.events).toBeGreaterThan(0)
-    expect(rewards.earned).toBe(rewards.paid + rewards.pending + rewards.failed)
+    const { paid, pending, failed, held, frozen } = rewards
+    expect(rewards.earned).toBe(paid + pending + failed + held + frozen)
+    expect(frozen).toBeGreaterThan(0)
     expect(rewards.earned).toBeGreaterThan(rewards.before)
     expect(rewards).toMatchObject({ paid: wallet.distinct, pending: 0, failed: 0 })
   }
@@ -233,9 +268,11 @@ describe('a demo as a process', () => {
     const budgets = await ledger.budgets()
     await ledger.close()
     await postgres.stop()
-    expect(rows.map(({ taskId }) => taskId).toSorted()).toEqual(paid.toSorted())
-    expect(rows.filter(({ status }) => status === 'succeeded')).toHaveLength(summary.rewards.paid)
-    const cost = rows.reduce((sum, row) => sum + row.cost, 0n)
+    const succeeded = rows.filter(({ status }) => status === 'succeeded')
+    expect(succeeded.map(({ taskId }) => requestIdOf(taskId)).toSorted()).toEqual(paid.toSorted())
+    expect(succeeded).toHaveLength(summary.rewards.paid)
+    expect(rows).toHaveLength(summary.rewards.earned)
+    const cost = succeeded.reduce((sum, row) => sum + row.cost, 0n)
     expect(budgets.reduce((sum, { spent }) => sum + spent, 0n)).toBe(cost)
     expect(summary.pools.reduce((sum, { spent }) => sum + parseMoney(spent), 0n)).toBe(cost)
   }
@@ -276,10 +313,11 @@ describe('a demo as a process', () => {
     second.child.kill('SIGINT')
     const stopped = await second.ended
     expect(stopped).toMatchObject({ code: 0 })
-    const [, earned, before, paid] =
-      /rewards earned ([\d,]+) \(([\d,]+) before, .* = ([\d,]+) paid \+ 0 pending \+ 0 failed/.exec(stopped.stdout) ??
-      []
-    expect(paid).toBe(earned)
+    const [, earned, before, ...parts] =
+      /rewards earned ([\d,]+) \(([\d,]+) before, .* = ([\d,]+) paid \+ (0) pending \+ (0) failed \+ (\d+) held \+ (\d+) frozen/.exec(
+        stopped.stdout,
+      ) ?? []
+    expect(parts.reduce((sum, part) => sum + Number(part), 0)).toBe(Number(earned))
     expect(Number(before)).toBe(json(first.stdout).rewards.earned)
 
     const third = start([...args, '--rate', '3000'])

@@ -88,6 +88,8 @@ describe.skipIf(!kafkaForTests().available)('sink and partner as processes', () 
         'season',
         '--wallet',
         url,
+        '--allow-hosts',
+        '127.0.0.1',
         '--db',
         db,
         '--allow-non-durable-db',
@@ -124,7 +126,8 @@ describe.skipIf(!kafkaForTests().available)('sink and partner as processes', () 
     expect(await ready()).toBe(200)
     const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
     expect(page).toContain(`onceward_payouts_total{outcome="succeeded",role="sink"} ${TASKS}`)
-    expect(page).toMatch(/onceward_wallet_seconds_count\{role="sink",outcome="retry"\} [1-9]/)
+    expect(page).toMatch(/onceward_wallet_seconds_count\{role="sink",outcome="retry",partner="wallet"\} [1-9]/)
+    expect(page).toContain('onceward_partner_breaker{partner="wallet",role="sink"} 0')
 
     sink.child.kill('SIGTERM')
     expect(await sink.ended).toMatchObject({ code: 0 })

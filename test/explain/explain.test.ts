@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Explanation } from '../../cli/explain/explanation.ts'
+import { explain as explainRecords, type Explanation, type PlayerRecords } from '../../cli/explain/explanation.ts'
+import { sentences } from '../../cli/explain/sentences.ts'
+import type { FrozenRewardTask } from '../../core/model/reward.ts'
 import { runCli } from '../cli/process.ts'
 import { eventLine } from '../support/engine.ts'
 
@@ -23,6 +25,9 @@ const START = Date.parse('2025-11-03T10:00:00Z')
 const bet = (id: string, minute: number, payload: object, user = 'u_1'): string =>
   eventLine({ id, user, name: 'bet', ts: START + minute * 60_000, payload: { currency: 'EUR', ...payload } })
 
+const kyc = (id: string, minute: number, level: number, user: string): string =>
+  eventLine({ id, user, name: 'kyc_status_changed', ts: START + minute * 60_000, payload: { kyc_level: level } })
+
 let dir = ''
 let looked: string[] = []
 beforeAll(async () => {
@@ -30,10 +35,15 @@ beforeAll(async () => {
   const [rules, events, out] = [join(dir, 'rules.yaml'), join(dir, 'events.ndjson'), join(dir, 'out')]
   writeFileSync(rules, RULE)
   const lines = [
+    kyc('k1', -1, 2, 'u_1'),
     bet('e1', 0, { bet: 1, win: 9 }),
     bet('e2', 1, { bet: 0.5, win: 9 }),
     bet('e3', 20, { bet: 2, win: 4 }),
     bet('e4', 21, { bet: 1, win: 1 }, 'u_2'),
+    kyc('k3', 22, 1, 'u_3'),
+    bet('f1', 22, { bet: 1, win: 9 }, 'u_3'),
+    bet('f2', 23, { bet: 2, win: 4 }, 'u_3'),
+    eventLine({ id: 'x3', user: 'u_3', name: 'rg_event', ts: START + 24 * 60_000, payload: { type: 'cool_off' } }),
     bet('e5', 40, { bet: 2, win: 6 }),
     bet('e6', 41, { bet: 2, win: 4 }),
     bet('late', 5, { bet: 2, win: 4 }),
@@ -84,6 +94,15 @@ describe('onceward explain', () => {
     expect(text).not.toMatch(/\be2\b|\be4\b/)
   })
 
+  // A rule with a cool-down is of the strict lane: the reward was judged when event e5 had moved the time past f2.
+  test('says that a reward is frozen, since when, why, and what lifts it', async () => {
+    const text = await explain('--user', 'u_3', ...looked)
+    expect(text).toContain('Frozen: 10 fs for 60 points, earned by event f2 on 2025-11-03 10:23:00 UTC, from the pool')
+    expect(text).toContain(
+      'It is frozen since 2025-11-03 10:40:00 UTC (cool_off and KYC level 1, and 2 is needed). It is released once this is lifted: cool_off and KYC level 1, and 2 is needed.',
+    )
+  })
+
   test('tells the same to a program', async () => {
     const {
       user_id: userId,
@@ -123,5 +142,64 @@ describe('onceward explain', () => {
   test('needs a place to look', async () => {
     const { code, stderr } = await runCli(['explain', '--user', 'u_1'])
     expect([code, stderr]).toEqual([2, expect.stringContaining('either --out DIR of a run, or --brokers HOST:PORT')])
+  })
+})
+
+describe('what became of a frozen reward', () => {
+  const base = {
+    reward_task_id: 'rt_1',
+    user_id: 'u',
+    origin: { rule_id: 'r', rule_version: '1', threshold: 10, period: 'all', event_id: 'e' },
+    reward: { type: 'bonus_cash', amount: 2, currency: 'EUR' },
+    pool_id: null,
+    guardrails: {},
+    kyc: { required: 2, level: 0 },
+    created_at: '2025-11-03T10:00:00.000Z',
+  }
+  const frozen: FrozenRewardTask = {
+    ...base,
+    type: 'reward_task.frozen',
+    status: 'frozen',
+    reasons: [{ gate: 'kyc', required: 2, level: 0 }],
+    frozen_at: '2025-11-03T10:01:00.000Z',
+    expires_at: '2025-11-10T10:01:00.000Z',
+  }
+  const excluded = {
+    type: 'player.changed',
+    user_id: 'u',
+    kyc_level: 2,
+    restrictions: [{ kind: 'self_exclusion', since: '2025-11-04T00:00:00.000Z', until: '2025-12-01T00:00:00.000Z' }],
+    as_of: '2025-11-04T00:00:00.000Z',
+    seq: 1,
+    event_id: 'x',
+  } as const
+  const saidOf = (rewards: PlayerRecords['rewards']): string => {
+    const question = { userId: 'u', ruleId: undefined, fromMs: undefined, toMs: undefined }
+    return sentences(explainRecords({ scores: [], rewards, deadLetters: [] }, [], question), 10)
+  }
+
+  test('what it waits for is what stands against it now, not what did once', () => {
+    expect(saidOf([frozen, excluded])).toContain(
+      'It is frozen since 2025-11-03 10:01:00 UTC (KYC level 0, and 2 is needed). It is released once this is lifted: self_exclusion until 2025-12-01T00:00:00.000Z, unless that takes longer than until 2025-11-10 10:01:00 UTC, when it expires.',
+    )
+  })
+
+  test('a released one is issued once, and says how long it waited', () => {
+    const released = { ...base, type: 'reward_task.created', status: 'pending' } as const
+    const text = saidOf([frozen, excluded, { ...released, released_at: '2025-11-05T00:00:00.000Z' }])
+    expect(text.match(/rt_1/g)).toHaveLength(1)
+    expect(text).toContain(
+      'Issued: 2.00 EUR bonus_cash for 10 points, earned by event e on 2025-11-03 10:00:00 UTC (rt_1).',
+    )
+    expect(text).toContain(
+      'It was frozen on 2025-11-03 10:01:00 UTC (KYC level 0, and 2 is needed) and released on 2025-11-05 00:00:00 UTC.',
+    )
+  })
+
+  test('an expired one says so', () => {
+    const expired = { ...base, type: 'reward_task.expired', status: 'expired' } as const
+    expect(saidOf([frozen, { ...expired, expired_at: '2025-11-10T10:01:00.000Z' }])).toMatch(
+      /^ {2}Expired: .*its time was up on 2025-11-10 10:01:00 UTC before that was lifted\.$/m,
+    )
   })
 })

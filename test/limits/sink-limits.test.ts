@@ -1,17 +1,18 @@
 import { afterEach, expect, test } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
-import type { Ledger, LedgerTask } from '../../core/ports/ledger.ts'
+import type { ClaimRef, Ledger, LedgerTask, Settlement } from '../../core/ports/ledger.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import { openDeadLetters } from '../../pipeline/payout/dead-letters.ts'
 import { createIntake } from '../../pipeline/payout/intake.ts'
 import { PATIENCE, patience } from '../../pipeline/payout/patience.ts'
 import { createPayer } from '../../pipeline/payout/payer.ts'
+import { createClearer } from '../../pipeline/payout/clearer.ts'
 import { createSettler } from '../../pipeline/payout/settler.ts'
 import { newCounters } from '../../pipeline/payout/stats.ts'
-import { parseTask, TASK_BYTES_MAX } from '../../pipeline/payout/task.ts'
-import { entry, PARTITIONS, task, TOPICS } from '../payout/fixtures.ts'
+import { parseRecord, TASK_BYTES_MAX } from '../../pipeline/payout/task.ts'
+import { entry, PARTITIONS, PLAIN, task, TOPICS } from '../payout/fixtures.ts'
 import { openTestLog, type TestLog } from '../payout/test-log.ts'
 
 let log: TestLog | undefined
@@ -41,15 +42,17 @@ async function take(
 ): Promise<{ letters: DlqRecord[]; booked: LedgerTask[]; at: number }> {
   const here = (log = await openTestLog(PARTITIONS))
   const booked: LedgerTask[] = []
-  const ledger = {
-    record(tasks: readonly LedgerTask[]) {
-      booked.push(...tasks)
-      return Promise.resolve({ recorded: tasks.length, known: 0 })
+  const ledger: Pick<Ledger, 'book' | 'players'> = {
+    book(arrivals) {
+      booked.push(...arrivals.map((arrival) => arrival.task))
+      return Promise.resolve({ recorded: arrivals.length, known: 0, held: 0, frozen: 0, refused: [] })
     },
-  } as Partial<Ledger> as Ledger
+    players: () => Promise.resolve(),
+  }
   const intake = createIntake({
     consumer: { commit: () => Promise.resolve() },
     ledger,
+    view: PLAIN,
     // The embedded log takes records of 1 MiB, as Kafka does by default.
     deadLetters: await openDeadLetters(here.log, TOPICS.dlq, systemClock),
     patience: insistent,
@@ -57,6 +60,7 @@ async function take(
     counters: newCounters(),
     metrics: {},
     queued: () => undefined,
+    playersChanged: () => undefined,
   })
   const at = await intake.batch(
     { topic: TOPICS.rewards, partition: 0, records, fetchOffset: 0, nextOffset: records.length, end: records.length },
@@ -90,7 +94,7 @@ test('a record larger than any topic would take back is cut in its dead letter a
 test('ids of what is no task are told only where they could be ids', () => {
   const told = (id: string): boolean => {
     const value = Buffer.from(JSON.stringify({ user_id: id, origin: { event_id: id } }))
-    const parsed = parseTask(recordOf(value))
+    const parsed = parseRecord(recordOf(value), PLAIN)
     return !parsed.ok && parsed.userId === id && parsed.eventId === id
   }
   expect([512, 513].map((length) => told('x'.repeat(length)))).toEqual([true, false])
@@ -111,12 +115,14 @@ test.each([1, 4])(
         most = Math.max(most, held)
         return Promise.resolve(found.map((each) => ({ taskId: each.taskId, claim: 1n, attempts: 0, task: each })))
       },
-      settle(settlements: readonly { taskId: string }[]) {
+      clear: (cleared: readonly ClaimRef[]) =>
+        Promise.resolve(new Map(cleared.map(({ taskId }) => [taskId, { kind: 'send', again: false } as const]))),
+      settle(settlements: readonly Settlement[]) {
         held -= settlements.length
         if (next >= TASKS && held === 0) stopping.abort()
-        return Promise.resolve(new Set(settlements.map(({ taskId }) => taskId)))
+        return Promise.resolve({ changed: new Set(settlements.map(({ taskId }) => taskId)), differing: [] })
       },
-    } as Partial<Ledger> as Ledger
+    }
     let calls = 0
     const payer = createPayer({
       ledger,
@@ -134,7 +140,9 @@ test.each([1, 4])(
         close: () => Promise.resolve(),
       },
       deadLetters: { send: () => Promise.resolve(), close: () => Promise.resolve() },
-      settler: createSettler(ledger, insistent),
+      partner: 'wallet',
+      clearer: createClearer(ledger, insistent, systemClock),
+      settler: createSettler(ledger, insistent, () => undefined),
       patience: insistent,
       clock: systemClock,
       random: () => 0.5,

@@ -36,11 +36,12 @@ async function run(versions: readonly RuleVersion[], deposits: readonly Deposit[
     await engine.feed([{ value: eventLine({ id: `e${i}`, name: 'deposit', ts, payload: { amount } }) }])
   }
   await engine.finish()
-  const { scores, rewards } = engine.output
+  const { scores } = engine.output
+  const rewards = engine.earned()
   const bytes = await engine.kv.get(Buffer.from(ACCOUNTS.prefix + accountKey('u', 'r')))
   return {
-    given: rewards.map(({ value }) => value.origin.event_id),
-    rewards: rewards.map(({ value }) => value.reward),
+    given: rewards.map(({ origin }) => origin.event_id),
+    rewards: rewards.map(({ reward }) => reward),
     withheld: scores.flatMap(({ value }) => (value.withheld ?? []).map((one) => ({ event: value.event_id, ...one }))),
     account: bytes === undefined ? undefined : ACCOUNTS.decode(bytes),
   }

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../connectors/ledger/embedded-postgres.ts'
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
-import { entry } from './fixtures.ts'
+import { book, claim, entry, send } from '../ledger/fixtures.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'onceward-durability-'))
 let server: EmbeddedPostgres
@@ -66,7 +66,7 @@ test('a server that may forget what it acknowledged is refused before there is a
   expect(await withPool((pool) => pool.query(sql`SELECT FROM pg_tables WHERE tablename LIKE 'reward%'`))).toEqual([])
   await withLedger(true, async (ledger) => {
     await ledger.migrate()
-    expect(await ledger.record([entry(1)])).toEqual({ recorded: 1, known: 0 })
+    expect(await book(ledger, [entry(1)])).toMatchObject({ recorded: 1, known: 0 })
   })
 })
 
@@ -74,20 +74,18 @@ test('one that became so while the sink runs is refused by the next write, which
   await restart('SIGINT', true)
   await withLedger(false, async (ledger) => {
     await ledger.migrate()
-    await ledger.record([entry(2)])
+    await book(ledger, [entry(2)])
     await restart('SIGINT', false)
     // The pool's connections broke with the server.
     await expect
-      .poll(() => ledger.record([entry(3)]).catch((error: unknown) => error), { timeout: 20_000 })
+      .poll(() => book(ledger, [entry(3)]).catch((error: unknown) => error), { timeout: 20_000 })
       .toMatchObject(refusal('fsync', 'full_page_writes'))
-    await expect(ledger.claim({ owner: 'test', limit: 9, leaseMs: 0 })).rejects.toMatchObject(
-      refusal('fsync', 'full_page_writes'),
-    )
+    await expect(claim(ledger, 9)).rejects.toMatchObject(refusal('fsync', 'full_page_writes'))
     const paid = { kind: 'succeeded', taskId: entry(2).taskId, payoutId: 'po_2', payoutStatus: 'succeeded' } as const
     const released = { kind: 'released', taskId: entry(2).taskId, claim: 1n } as const
     await expect(ledger.settle([paid])).rejects.toMatchObject(refusal('fsync', 'full_page_writes'))
     await expect(ledger.settle([paid, released])).rejects.toMatchObject(refusal('fsync', 'full_page_writes'))
-    expect(await ledger.totals()).toMatchObject([{ status: 'pending', count: 2 }])
+    expect(await ledger.totals()).toMatchObject([{ status: 'reserved', count: 2 }])
   })
 })
 
@@ -114,8 +112,8 @@ test.each([true, false])(
     ] as const) {
       await configure({ synchronous_commit: set })
       await withLedger(allowed, async (ledger) => {
-        await ledger.record([entry(10)])
-        const [claimed] = await ledger.claim({ owner: 'test', limit: 1, leaseMs: 0 })
+        await book(ledger, [entry(10)])
+        const [claimed] = await send(ledger, 1)
         if (claimed === undefined) throw new Error('nothing to claim')
         await ledger.settle([{ kind: 'retry', taskId: claimed.taskId, claim: claimed.claim, delayMs: 0, reason: 'x' }])
       })

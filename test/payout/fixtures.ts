@@ -3,16 +3,23 @@ import { systemClock } from '../../core/clock.ts'
 import { rewardTaskId } from '../../core/ids.ts'
 import type { RewardTask } from '../../core/model/reward.ts'
 import { partitionOf } from '../../core/partitioner.ts'
+import { NO_POLICIES } from '../../core/model/policy.ts'
 import type { LedgerTask } from '../../core/ports/ledger.ts'
 import type { OutRecord } from '../../core/ports/log.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { SinkOptions } from '../../pipeline/payout/sink.ts'
-import { parseTask } from '../../pipeline/payout/task.ts'
+import { parseRecord, type TaskView } from '../../pipeline/payout/task.ts'
 
 export const SECRET = 'a secret for tests'
 export const TOPICS = { rewards: 'reward.tasks', dlq: 'dlq' }
 export const PARTITIONS = { 'reward.tasks': 3, dlq: 2 }
+
+/** No policy, and one partner for everything. */
+export const PLAIN: TaskView = {
+  policyAt: (ts) => NO_POLICIES.at(ts),
+  route: () => ({ partner: 'wallet', ordered: false }),
+}
 
 /** The `n`th task: three types over two pools, amounts that no float sums exactly. */
 export function task(n: number, change: Partial<RewardTask> = {}): RewardTask {
@@ -40,9 +47,9 @@ export function task(n: number, change: Partial<RewardTask> = {}): RewardTask {
 /** The `n`th task as the ledger books it. */
 export function entry(n: number, change: Partial<LedgerTask> = {}): LedgerTask {
   const value = Buffer.from(JSON.stringify(task(n)))
-  const parsed = parseTask({ topic: 'reward.tasks', partition: 0, offset: n, timestamp: 0, key: null, value })
-  if (!parsed.ok) throw new Error(parsed.detail)
-  return { ...parsed.task, ...change }
+  const parsed = parseRecord({ topic: 'reward.tasks', partition: 0, offset: n, timestamp: 0, key: null, value }, PLAIN)
+  if (!parsed.ok || parsed.kind !== 'reward') throw new Error('the task is none')
+  return { ...parsed.arrival.task, ...change }
 }
 
 export function tasks(count: number): RewardTask[] {
@@ -60,7 +67,7 @@ export function records(list: readonly RewardTask[]): OutRecord[] {
 }
 
 /** A sink's options with waits short enough for tests. */
-export function quick(seed = 1): Omit<SinkOptions, 'log' | 'ledger' | 'wallet'> {
+export function quick(seed = 1): Omit<SinkOptions, 'log' | 'ledger' | 'partners'> {
   return {
     topics: TOPICS,
     group: 'sink',
@@ -69,7 +76,8 @@ export function quick(seed = 1): Omit<SinkOptions, 'log' | 'ledger' | 'wallet'> 
     logger: silentLogger,
     retry: { retriesMax: 8, baseMs: 5, capMs: 50 },
     patience: { baseMs: 10, capMs: 100, giveUpMs: 20_000 },
-    leaseMs: 1_000,
+    breaker: { inRowMax: 20, windowCalls: 100, failureShare: 0.9, waitMs: 20, waitMsMax: 50 },
+    thawPollMs: 50,
     idlePollMs: 20,
     stopGraceMs: 500,
   }

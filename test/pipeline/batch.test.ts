@@ -201,7 +201,7 @@ describe('scores', () => {
     const wide = new TestEngine([testRule({ ...rule, caps: {} })])
     await wide.feed([{ value: eventLine({ id: 'a', ts: T0 }) }, { value: eventLine({ id: 'b', ts: T0 }) }])
     expect(wide.rewards()).toEqual(['u|r|100', 'u|r|50', 'u|r|55'])
-    expect(wide.output.rewards.map(({ value }) => value.origin.event_id)).toEqual(['a', 'a', 'b'])
+    expect(wide.earned().map(({ origin }) => origin.event_id)).toEqual(['a', 'a', 'b'])
   })
 
   test('ids are the same in every run and differ between crossings', async () => {
@@ -209,7 +209,7 @@ describe('scores', () => {
       const engine = new TestEngine([rule])
       await engine.feed([{ value: eventLine({ id: 'a', ts: T0 }) }, { value: eventLine({ id: 'b', ts: T0 + 60_000 }) }])
       return [
-        ...engine.output.rewards.map(({ value }) => value.reward_task_id),
+        ...engine.earned().map(({ reward_task_id }) => reward_task_id),
         ...engine.output.scores.map(({ value }) => value.scoring_key),
       ]
     }

@@ -131,7 +131,14 @@ describe('ticks', () => {
     expect((await here.results()).scores).toHaveLength(2)
   })
 
-  const facts = { watermark: T0, heldSince: T0, silentMs: 20_000, now: T0 + 3_600_000, tickAfterMs: TICK_AFTER_MS }
+  const facts = {
+    watermark: T0,
+    heldSince: T0,
+    nextTimer: undefined,
+    silentMs: 20_000,
+    now: T0 + 3_600_000,
+    tickAfterMs: TICK_AFTER_MS,
+  }
   test.each<[string, Partial<Parameters<typeof decideTick>[0]>, number | undefined]>([
     ['a silent partition goes on at the pace of the wall clock', {}, T0 + 20_000],
     ['exactly at the bound it is silent', { silentMs: TICK_AFTER_MS }, T0 + TICK_AFTER_MS],
@@ -142,6 +149,13 @@ describe('ticks', () => {
     ['event time that is at now already stays', { now: T0 }, undefined],
     ['event time that is ahead of now stays', { now: T0 - 1 }, undefined],
     ['a tick is a whole millisecond', { silentMs: 20_000.7 }, T0 + 20_000],
+    [
+      'a timer that event time would have come to is one',
+      { heldSince: undefined, nextTimer: T0 + 20_000 },
+      T0 + 20_000,
+    ],
+    ['a timer that lies ahead is none', { heldSince: undefined, nextTimer: T0 + 20_001 }, undefined],
+    ['a timer ahead does not keep held events waiting', { nextTimer: T0 + 20_001 }, T0 + 20_000],
   ])('%s', (_name, change, expected) => {
     expect(decideTick({ ...facts, ...change })).toBe(expected)
   })

@@ -47,7 +47,11 @@ describe('two tasks of one id', () => {
       'moved origin.event_id',
     ],
   ])('%s', (_, issued, within, expected) => {
-    const found = compareTasks(task(), issued, within)
+    const once = (record: RewardTask) => ({ first: record, last: record })
+    const found = compareTasks(
+      { replayed: once(task()), issued: once(issued) },
+      { issuedWithinSpan: within, knowsPlayers: true },
+    )
     expect(found === undefined ? '' : [found.kind, ...found.fields].join(' ')).toBe(expected)
   })
 })

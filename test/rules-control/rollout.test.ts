@@ -197,10 +197,12 @@ meta:
       const stratum = { payer: i % 2 === 0, geo: 'TR', platform: null }
       const double = value.arm === 'double'
       expect(value).toMatchObject({ experiment: 'winter_ab', stratum, points: double ? 3 : 1 })
-      const [reward, ...more] = rewards.filter((one) => one.value.user_id === value.user_id)
+      const [reward, ...more] = rewards.flatMap(({ value: one }) =>
+        one.type !== 'player.changed' && one.user_id === value.user_id ? [one] : [],
+      )
       expect(more).toEqual([])
-      expect(reward?.value.origin).toMatchObject({ experiment: 'winter_ab', arm: value.arm, stratum })
-      expect(reward?.value.reward).toMatchObject({ amount: double ? 7 : 5 })
+      expect(reward?.origin).toMatchObject({ experiment: 'winter_ab', arm: value.arm, stratum })
+      expect(reward?.reward).toMatchObject({ amount: double ? 7 : 5 })
     }
   })
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import {
-  compareVersions,
   controlKey,
   type ControlRecord,
   decodeControlRecord,
@@ -11,6 +10,7 @@ import {
   versionsOf,
 } from '../../rules/control.ts'
 import type { RuleSource } from '../../rules/rule-file.ts'
+import { compareVersions } from '../../rules/version-order.ts'
 import { ruleText, sourceOf } from './rule-texts.ts'
 
 const NOW = Date.parse('2025-11-10T12:00:00Z')

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { RULE_SCHEMA, type Schema } from '../../rules/json-schema.ts'
+import { RULE_SCHEMA } from '../../rules/json-schema.ts'
+import type { Schema } from '../../rules/schema-parts.ts'
 
 /** As much of JSON Schema as the schema uses; an unknown keyword is an error, so that none is skipped unseen. */
 function fits(schema: Schema, value: unknown): boolean {
@@ -33,8 +34,13 @@ const KEYWORDS: Readonly<Record<string, Check>> = {
   required: (names: string[], value) => !isMap(value) || names.every((name) => name in value),
   properties: (schemas: Record<string, Schema>, value) =>
     !isMap(value) || Object.entries(schemas).every(([name, schema]) => !(name in value) || fits(schema, value[name])),
-  additionalProperties: (_, value, schema) =>
-    !isMap(value) || Object.keys(value).every((name) => name in (schema['properties'] as object)),
+  additionalProperties: (more: false | Schema, value, schema) =>
+    !isMap(value) ||
+    Object.entries(value).every(
+      ([name, each]) => Object.hasOwn(schema['properties'] ?? {}, name) || (more !== false && fits(more, each)),
+    ),
+  propertyNames: (names: Schema, value) => !isMap(value) || Object.keys(value).every((name) => fits(names, name)),
+  minProperties: (least: number, value) => !isMap(value) || Object.keys(value).length >= least,
   items: (schema: Schema, value) => !Array.isArray(value) || value.every((item) => fits(schema, item)),
   minItems: (least: number, value) => !Array.isArray(value) || value.length >= least,
   maxItems: (most: number, value) => !Array.isArray(value) || value.length <= most,
@@ -53,13 +59,16 @@ const textsIn = (dir: string): [string, string][] =>
   readdirSync(join(ROOT, dir))
     .filter((file) => !file.endsWith('.test.yaml'))
     .map((file) => [file, readFileSync(join(ROOT, dir, file), 'utf8')])
-const documented = [...readFileSync(join(ROOT, 'docs/RULES.md'), 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms)]
+const documented = ['RULES', 'POLICY'].flatMap((name) => [
+  ...readFileSync(join(ROOT, `docs/${name}.md`), 'utf8').matchAll(/^```yaml\n(.*?)^```$/gms),
+])
 
 describe('the JSON Schema', () => {
   it.each([
     ...textsIn('examples/rules'),
     ...textsIn('test/rules/good'),
-    ...documented.map(([, text = ''], i): [string, string] => [`example ${i} of RULES.md`, text]),
+    ...textsIn('test/policy/good'),
+    ...documented.map(([, text = ''], i): [string, string] => [`example ${i} of the docs`, text]),
   ])('takes %s', (_, text) => {
     expect(fits(RULE_SCHEMA, parse(text))).toBe(true)
   })
@@ -72,6 +81,15 @@ describe('the JSON Schema', () => {
     'rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nordering: stricct\n',
     'rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nguardrails: { budget_soft_cap: 1.005 }\n',
     'rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nreward_trigger: { limits: { cool_down: 5 } }\n',
+    'rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nguardrails: { budget_pool: {} }\n',
+    'rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nguardrails: { budget_pool: { tr: a } }\n',
+    'rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nguardrails: { geo: [] }\n',
+    'rule_id: r\nwhen: { event_name: bet }\nscore: { formula: 1 }\nguardrails: { sharp_rise: { share: 1 } }\n',
+    'policy: p\ncurrency: EUR\n',
+    'policy: p\ncurrency: EUR\npools: { a: { soft_cap: 5 } }\nmeta: { version: 1 }\n',
+    'policy: p\ncurrency: EUR\npools: { a: { budget: -5 } }\nmeta: { version: 1 }\n',
+    'policy: p\ncurrency: EUR\nrates: { TRY: { 2025-11-01: 0 } }\nmeta: { version: 1 }\n',
+    'policy: p\ncurrency: EUR\npool: {}\nmeta: { version: 1 }\n',
     'segment_id: s\nuser: [u]\n',
     'segment_id: s\nrule_id: r\n',
   ])('refuses %j', (text) => {

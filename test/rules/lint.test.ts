@@ -261,7 +261,9 @@ describe('findings are printed', () => {
 
 1 rule and 0 segments: 1 error, 0 warnings
 `)
-    expect(lintText({ findings: [], rules: 2, segments: 1 }, 'text')).toBe('2 rules and 1 segment: nothing to find\n')
+    expect(lintText({ findings: [], rules: 2, segments: 1, policies: 0 }, 'text')).toBe(
+      '2 rules and 1 segment: nothing to find\n',
+    )
   })
 
   it('for programs', () => {

@@ -99,8 +99,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'the sink acknowledges before it has booked',
     'pipeline/payout/intake.ts',
-    '      const { tasks, letters } = sort(batch)\n',
-    '      const { tasks, letters } = sort(batch)\n' +
+    '      const { arrivals, changes, letters } = sort(batch, parts.view)\n',
+    '      const { arrivals, changes, letters } = sort(batch, parts.view)\n' +
       '      await consumer.commit([{ topic: batch.topic, partition: batch.partition, offset: batch.nextOffset }])\n',
   ),
   mutant(
@@ -108,6 +108,24 @@ export const MUTANTS: readonly Mutant[] = [
     'pipeline/payout/decision.ts',
     "    case 'unavailable':\n",
     "    case 'unavailable':\n      if (attempts === 0) return { kind: 'succeeded', payoutId: 'p', payoutStatus: 'assumed' }\n",
+  ),
+  mutant(
+    'a reward is called without a look at its player',
+    'pipeline/payout/payment.ts',
+    'const clearance = await clearedNow(parts, held)',
+    'const clearance = { again: false, of: clearedNow }',
+  ),
+  mutant(
+    'a pool gives more than it has',
+    'pipeline/payout/admission.ts',
+    'if (cost <= left) return null',
+    'if (cost <= left + 500n) return null',
+  ),
+  mutant(
+    'what a pool refuses has no dead letter',
+    'pipeline/payout/intake.ts',
+    'await parts.deadLetters.send([...letters.values()])',
+    'await parts.deadLetters.send([])',
   ),
   mutant('remembered ids are forgotten on a rebuild', 'state/partition-store.ts', '      ...index.remembered,\n', ''),
   mutant(

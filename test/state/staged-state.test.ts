@@ -61,6 +61,65 @@ describe('staged state', () => {
     expect(() => state.get(STORE, 'k')).toThrow(/did not ask/)
   })
 
+  test('what is asked for after the load is read alone: neither ids nor values are read twice', async () => {
+    const kv = memoryKv()
+    const state = new StagedState(kv)
+    await batch(kv, state, 1, async () => {
+      state.ask(STORE, 'a')
+      state.ask(STORE, 'b')
+      await state.load()
+      state.put(STORE, 'a', 1)
+      state.put(STORE, 'b', 2)
+      state.remember(idHash('seen'), 0)
+    })
+    const read: string[] = []
+    const watched = new StagedState({
+      ...kv,
+      get: (key) => kv.get(key),
+      range: (range) => kv.range(range),
+      write: (ops) => kv.write(ops),
+      clear: (range) => kv.clear(range),
+      close: () => kv.close(),
+      getMany: (keys) => {
+        read.push(keys.map((key) => key.toString('latin1').slice(0, 2)).join())
+        return kv.getMany(keys)
+      },
+    })
+    watched.begin()
+    watched.ask(STORE, 'a')
+    watched.askSeen(idHash('seen'))
+    await watched.load()
+    watched.ask(STORE, 'a')
+    await watched.loadMore()
+    watched.ask(STORE, 'b')
+    await watched.loadMore()
+    expect(read).toEqual([expect.stringMatching(/^aa,s/), 'ab'])
+    expect([watched.get(STORE, 'a'), watched.get(STORE, 'b')]).toEqual([1, 2])
+  })
+
+  test('timers come in order of time and user, up to a bound; what a batch set is there once it is written', async () => {
+    const kv = memoryKv()
+    const state = new StagedState(kv)
+    const timers = [
+      { at: 20, userId: 'b' },
+      { at: 3, userId: 'z' },
+      { at: 20, userId: 'a' },
+      { at: 21, userId: 'c' },
+    ]
+    await batch(kv, state, 1, async () => {
+      for (const timer of timers) state.setTimer(timer, true)
+      expect(await state.firstTimer()).toBeUndefined()
+    })
+    const [b, z, a, c] = timers
+    expect(await state.firstTimer()).toBe(3)
+    expect(await state.timersUntil(20, 9)).toEqual({ due: [z, a, b], next: undefined })
+    expect(await state.timersUntil(20, 2)).toEqual({ due: [z, a], next: 20 })
+    await batch(kv, state, 2, async () => {
+      if (z !== undefined) state.setTimer(z, false)
+    })
+    expect(await state.timersUntil(99, 9)).toEqual({ due: [a, b, c], next: undefined })
+  })
+
   test('nothing reaches the store before it is written', async () => {
     const kv = memoryKv()
     const state = new StagedState(kv)

@@ -1,6 +1,9 @@
+import type { FrozenRewardTask, RewardTask } from '../../core/model/reward.ts'
+import { NO_POLICIES, type PolicyTimeline } from '../../core/model/policy.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
 import type { OrderedKv } from '../../core/ports/ordered-kv.ts'
 import { loadSchemas } from '../../connectors/files/schemas.ts'
+import { isEarned } from '../../operators/earned.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
 import { createNormalizer } from '../../operators/normalize.ts'
 import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
@@ -10,7 +13,7 @@ import type { CompiledRule, RuleSet } from '../../rules/compiled.ts'
 import { NO_WINDOWS } from '../../rules/window-index.ts'
 import { memoryKv } from '../../state/memory-kv.ts'
 import { PartitionStore } from '../../state/partition-store.ts'
-import { STORE_FORMAT } from '../../state/stamp.ts'
+import { STORE_FORMAT, type Stamp } from '../../state/stamp.ts'
 import { StagedState } from '../../state/staged-state.ts'
 import { parseHeldKey } from '../../state/stores.ts'
 
@@ -32,12 +35,13 @@ export function testRule(rule: Partial<CompiledRule> & { readonly ruleId: string
 }
 
 /** A rule set in which every rule is in effect at any time. */
-export function testRules(rules: readonly CompiledRule[]): RuleSet {
+export function testRules(rules: readonly CompiledRule[], policy: PolicyTimeline = NO_POLICIES): RuleSet {
   return {
     at: (eventName) => rules.filter((rule) => rule.eventNames.includes(eventName)),
     candidates: ({ eventName }) => rules.filter((rule) => rule.eventNames.includes(eventName)),
     hasStrict: (eventName) => rules.some((rule) => rule.ordering === 'strict' && rule.eventNames.includes(eventName)),
     windows: NO_WINDOWS,
+    policy,
     versions: rules.map((rule) => ({ rule, effectiveFrom: undefined })),
   }
 }
@@ -49,17 +53,27 @@ export interface Line {
   readonly tick?: number
 }
 
+const STAMP: Stamp = {
+  format: STORE_FORMAT,
+  application: 't',
+  partition: 0,
+  inputOffset: 0,
+  changelogOffset: 0,
+  writtenAt: 0,
+}
+
 /** One partition's engine without a log: batches in, outputs out, state in a store that can be reopened. */
 export class TestEngine {
   readonly output: BatchOutput = emptyOutput()
-  readonly kv: OrderedKv = memoryKv()
+  kv: OrderedKv = memoryKv()
   readonly #topology: Topology = createTopology({ normalize })
   readonly #rules: RuleSet
   #state = new StagedState(this.kv)
   #offset = 0
   #watermark: number | undefined
   readonly #limits: Omit<BatchLimits, 'records'>
-  /** Held events whose turn has come wait for the next batch. */
+  readonly #changelog: LogRecord[] = []
+  /** Held events or timers whose turn has come wait for the next batch. */
   overdue = false
   /** Told of each batch. */
   onBatch: (result: BatchResult) => void = () => undefined
@@ -72,6 +86,13 @@ export class TestEngine {
   /** Forgets everything that is not in the store, as a restart does. */
   restart(): void {
     this.#state = new StagedState(this.kv)
+  }
+
+  /** Loses the store and makes it anew from the changelog. */
+  async rebuild(): Promise<void> {
+    this.kv = memoryKv()
+    await new PartitionStore(this.kv).apply(this.#changelog, () => STAMP)
+    this.restart()
   }
 
   async feed(lines: readonly Line[]): Promise<BatchOutput> {
@@ -92,18 +113,15 @@ export class TestEngine {
       reorderWindowMs: 60_000,
       watermark: this.#watermark,
       heldSince: first === undefined ? undefined : parseHeldKey(first).ts,
+      nextTimer: await this.#state.firstTimer(),
       expireSeen: true,
       limits: this.#limits,
     })
-    const stamp = {
-      format: STORE_FORMAT,
-      application: 't',
-      partition: 0,
-      inputOffset: 0,
-      changelogOffset: 0,
-      writtenAt: 0,
+    const changes = this.#state.changes(result.nextOffset)
+    await new PartitionStore(this.kv).write(changes, this.#state.indexOps(), STAMP)
+    for (const { key, value } of changes) {
+      this.#changelog.push({ topic: 'changelog', partition: 0, offset: 0, timestamp: 0, key, value })
     }
-    await new PartitionStore(this.kv).write(this.#state.changes(result.nextOffset), this.#state.indexOps(), stamp)
     this.#state.settled()
     this.onBatch(result)
     this.#offset = result.nextOffset
@@ -136,10 +154,15 @@ export class TestEngine {
     return sums
   }
 
+  /** The first record about each reward: it was earned, whether the gates let it pass or not. */
+  earned(): (RewardTask | FrozenRewardTask)[] {
+    return this.output.rewards.flatMap(({ value }) => (isEarned(value) ? [value] : []))
+  }
+
   /** `user|rule|period|threshold`, sorted; without the period where progress never resets. */
   rewards(): string[] {
-    return this.output.rewards
-      .map(({ value: { user_id, origin } }) =>
+    return this.earned()
+      .map(({ user_id, origin }) =>
         [user_id, origin.rule_id, ...(origin.period === 'all' ? [] : [origin.period]), origin.threshold].join('|'),
       )
       .sort()
@@ -153,15 +176,26 @@ export interface EventFields {
   /** ms */
   readonly ts: number
   readonly payload?: object
+  /** null: the event names no country. */
+  readonly geo?: string | null
+  readonly payer?: boolean
 }
 
-export function eventLine({ id, user = 'u', name = 'login', ts, payload = {} }: EventFields): string {
+export function eventLine({
+  id,
+  user = 'u',
+  name = 'login',
+  ts,
+  payload = {},
+  geo = 'TR',
+  payer,
+}: EventFields): string {
   return JSON.stringify({
     event_id: id,
     event_name: name,
     version: '1.2.0',
     ts: new Date(ts).toISOString(),
-    user: { id: user, geo: 'TR' },
+    user: { id: user, ...(geo === null ? {} : { geo }), ...(payer === undefined ? {} : { payer_flag: payer }) },
     payload,
   })
 }

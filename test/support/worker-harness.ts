@@ -4,13 +4,15 @@ import { type EmbeddedLog, openEmbeddedLog } from '../../connectors/log/embedded
 import type { Clock } from '../../core/clock.ts'
 import { DAY_MS } from '../../core/durations.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import type { PlayerChanged } from '../../core/model/player.ts'
+import type { FrozenRewardTask, RewardRecord, RewardTask } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import type { LogRecord, TopicPartition } from '../../core/ports/log.ts'
 import { type Logger, silentLogger } from '../../core/ports/logger.ts'
 import { silentMetrics } from '../../core/ports/metrics.ts'
 import { changelogTopic, type Topics, topicNames } from '../../core/topics.ts'
+import { isEarned } from '../../operators/earned.ts'
 import type { BatchLimits } from '../../pipeline/batch.ts'
 import { publishRules } from '../../pipeline/publish-rules.ts'
 import { tickRecord } from '../../pipeline/ticker.ts'
@@ -51,7 +53,8 @@ export interface StartOptions {
 /** What the lab shows after a run: the committed output, read back from the topics. */
 export interface Results {
   readonly scores: ScoreRecord[]
-  readonly rewards: RewardTask[]
+  /** The first record about each reward: it was earned, whether the gates let it pass or not. */
+  readonly rewards: (RewardTask | FrozenRewardTask)[]
   readonly dlq: DlqRecord[]
 }
 
@@ -170,9 +173,14 @@ export class Lab {
   async results(topics: Topics = this.topics): Promise<Results> {
     return {
       scores: await this.#values<ScoreRecord>(topics.scores),
-      rewards: await this.#values<RewardTask>(topics.rewards),
+      rewards: (await this.rewardRecords(topics)).filter(isEarned),
       dlq: await this.#values<DlqRecord>(topics.dlq),
     }
+  }
+
+  /** All that stands on the topic of reward tasks: what became of rewards, and what became known of players. */
+  rewardRecords(topics: Topics = this.topics): Promise<(RewardRecord | PlayerChanged)[]> {
+    return this.#values(topics.rewards)
   }
 
   async read(partition: TopicPartition): Promise<LogRecord[]> {
@@ -302,7 +310,7 @@ export async function expectReference(lab: Lab, rules: readonly ReferenceRule[],
   expect(pointsOf(results)).toEqual(expected.points)
   expect(rewardsOf(results)).toEqual(expected.rewards)
   const dlq = { schema: 0, future: 0, late: 0 }
-  for (const { reason } of results.dlq) if (reason !== 'payout') dlq[reason]++
+  for (const { reason } of results.dlq) if (reason !== 'payout' && reason !== 'budget_closed') dlq[reason]++
   expect(dlq).toEqual(expected.dlq)
   expectUnique(results.scores.map(({ scoring_key }) => scoring_key))
   expectUnique(results.rewards.map(({ reward_task_id }) => reward_task_id))

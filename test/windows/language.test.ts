@@ -97,8 +97,8 @@ describe('what windows are used for', () => {
     const more =
       'reward_trigger: { on_progress: { threshold: 3, reward: { type: bonus_cash, value: "sum(bet.payload.bet, 1d) / 10" } } }\n'
     const text = ruleText('payload.bet > 0', { more })
-    const { output } = await outputOf(text, [{ bet: 5 }, { bet: 2.5 }, { bet: 10 }])
-    expect(output.rewards.map(({ value }) => value.reward.amount)).toEqual([1.75])
+    const engine = await outputOf(text, [{ bet: 5 }, { bet: 2.5 }, { bet: 10 }])
+    expect(engine.earned().map(({ reward }) => reward.amount)).toEqual([1.75])
   })
 
   test('a score that has no number says which window had no value', async () => {

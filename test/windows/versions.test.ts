@@ -41,6 +41,9 @@ class GrowingRules implements RuleSet {
   get windows() {
     return this.current.windows
   }
+  get policy() {
+    return this.current.policy
+  }
   get versions() {
     return this.current.versions
   }

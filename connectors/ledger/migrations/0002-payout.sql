@@ -31,7 +31,9 @@ ALTER TABLE reward_ledger
   ADD COLUMN ordered      BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN payer        BOOLEAN,
   ADD COLUMN origin       TEXT NOT NULL DEFAULT 'stream' CHECK (origin IN ('stream', 'manual')),
-  -- Its cost stands in reward_budget.reserved.
+  -- People who must approve it where it is held.
+  ADD COLUMN approvals    SMALLINT NOT NULL DEFAULT 1 CHECK (approvals BETWEEN 1 AND 2),
+  -- Its cost stands in reward_budget.reserved. Of one that failed or is frozen: it may have been paid, it is in doubt.
   ADD COLUMN reserves     BOOLEAN NOT NULL DEFAULT false,
   -- What the last move is told with; the history keeps those before.
   ADD COLUMN reason       TEXT,
@@ -55,10 +57,10 @@ CREATE TABLE reward_history (
 
 CREATE FUNCTION reward_move_allowed(was TEXT, now_is TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE was
-    WHEN 'pending'  THEN now_is IN ('held', 'frozen', 'reserved', 'failed', 'voided', 'expired')
-    WHEN 'held'     THEN now_is IN ('reserved', 'frozen', 'voided', 'expired')
+    WHEN 'pending'  THEN now_is IN ('held', 'frozen', 'reserved', 'failed', 'voided', 'expired', 'succeeded')
+    WHEN 'held'     THEN now_is IN ('reserved', 'frozen', 'voided', 'expired', 'succeeded')
     WHEN 'frozen'   THEN now_is IN ('pending', 'held', 'reserved', 'failed', 'voided', 'expired', 'succeeded')
-    WHEN 'reserved' THEN now_is IN ('sent', 'held', 'frozen', 'voided', 'expired', 'succeeded')
+    WHEN 'reserved' THEN now_is IN ('sent', 'held', 'frozen', 'failed', 'voided', 'expired', 'succeeded')
     WHEN 'sent'     THEN now_is IN ('succeeded', 'failed', 'frozen')
     WHEN 'failed'   THEN now_is IN ('reserved', 'held', 'frozen', 'voided', 'succeeded')
     WHEN 'voided'   THEN now_is IN ('succeeded')
@@ -67,15 +69,25 @@ CREATE FUNCTION reward_move_allowed(was TEXT, now_is TEXT) RETURNS BOOLEAN LANGU
   END
 $$;
 
--- Before the triggers exist: what was pending is reserved, as if it had been booked today; it was never held back.
+-- Before the triggers exist: what was pending is reserved, as if it had been booked today; it was never held back. But one
+-- that has been claimed (its outbox row is not as it was booked) may have been sent, under a request id that is no longer
+-- the one it would be sent under now: a partner that has paid it would pay it twice. A person has to look at it.
+UPDATE reward_ledger l SET status = 'failed', reserves = true,
+  failure = 'in doubt: it may have been sent by an earlier version, whose request id was the task''s; ask the partner before it is sent again'
+FROM reward_outbox o
+WHERE o.reward_task_id = l.reward_task_id AND l.status = 'pending'
+  AND (o.attempts > 0 OR o.claim IS NOT NULL OR o.available_at IS DISTINCT FROM l.created_at);
 UPDATE reward_ledger SET status = 'reserved', reserves = true WHERE status = 'pending';
+ALTER TABLE reward_ledger
+  ADD CONSTRAINT reserves_while_due CHECK (reserves OR status NOT IN ('reserved', 'sent'));
 INSERT INTO reward_history (ledger_id, move, from_status, to_status, reason, actor, at)
 SELECT id, 1, NULL, status, 'booked before there was a history', 'migration', updated_at FROM reward_ledger;
 UPDATE reward_ledger SET moves = 1;
 
 CREATE FUNCTION reward_ledger_before_insert() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.status <> 'pending' AND NOT reward_move_allowed('pending', NEW.status) THEN
+  -- A payment follows on a reservation or on a call; nothing begins with it.
+  IF NEW.status = 'succeeded' OR NEW.status <> 'pending' AND NOT reward_move_allowed('pending', NEW.status) THEN
     RAISE EXCEPTION 'a reward cannot begin as %', NEW.status USING ERRCODE = 'check_violation';
   END IF;
   NEW.moves := CASE WHEN NEW.status = 'pending' THEN 1 ELSE 2 END;
@@ -84,12 +96,37 @@ END $$;
 CREATE TRIGGER reward_ledger_begins BEFORE INSERT ON reward_ledger
   FOR EACH ROW EXECUTE FUNCTION reward_ledger_before_insert();
 
+-- Moves a pool's period by what its rewards have moved, and only the triggers below do: so reserved and spent are the
+-- ledger's sums whichever statement moves a reward. What was paid without a reservation, and the budget does not have, is
+-- let through and counted as overrun: it is gone.
+CREATE FUNCTION reward_budget_follows(pool TEXT, in_period TEXT, by_reserved NUMERIC, by_spent NUMERIC)
+RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE reward_budget SET
+    reserved = reserved + by_reserved,
+    spent = spent + by_spent,
+    overrun = overrun + CASE WHEN by_spent > 0 AND by_spent + by_reserved > 0 AND budget IS NOT NULL
+      THEN GREATEST(0, LEAST(by_spent + by_reserved, spent + reserved + by_spent + by_reserved - budget - overrun))
+      ELSE 0 END,
+    updated_at = now()
+  WHERE pool_id = pool AND period = in_period;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'pool % has no row for the period %', pool, in_period USING ERRCODE = 'check_violation';
+  END IF;
+END $$;
+
 CREATE FUNCTION reward_ledger_after_insert() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO reward_history (ledger_id, move, from_status, to_status, reason, actor)
   SELECT id, 1, NULL, 'pending', NULL, actor FROM fresh
   UNION ALL
   SELECT id, 2, 'pending', status, reason, actor FROM fresh WHERE status <> 'pending';
+  PERFORM reward_budget_follows(pool_id, pool_period, reserved, 0)
+  FROM (
+    SELECT pool_id, pool_period, sum(cost) AS reserved FROM fresh
+    WHERE reserves AND pool_id IS NOT NULL GROUP BY pool_id, pool_period
+    ORDER BY pool_id COLLATE "C", pool_period COLLATE "C"
+  ) AS sums;
   RETURN NULL;
 END $$;
 CREATE TRIGGER reward_ledger_begun AFTER INSERT ON reward_ledger REFERENCING NEW TABLE AS fresh
@@ -115,9 +152,11 @@ BEGIN
 END $$;
 CREATE TRIGGER reward_ledger_stays BEFORE UPDATE ON reward_ledger
   FOR EACH ROW WHEN (
-    (OLD.reward_task_id, OLD.type, OLD.value, OLD.currency, OLD.pool_id, OLD.pool_period, OLD.origin)
-      IS DISTINCT FROM (NEW.reward_task_id, NEW.type, NEW.value, NEW.currency, NEW.pool_id, NEW.pool_period, NEW.origin)
+    (OLD.id, OLD.reward_task_id, OLD.user_id, OLD.type, OLD.value, OLD.currency, OLD.pool_id, OLD.pool_period, OLD.origin)
+      IS DISTINCT FROM
+    (NEW.id, NEW.reward_task_id, NEW.user_id, NEW.type, NEW.value, NEW.currency, NEW.pool_id, NEW.pool_period, NEW.origin)
     OR (OLD.cost <> NEW.cost AND (OLD.reserves OR OLD.status NOT IN ('pending', 'held', 'frozen')))
+    OR (OLD.status = NEW.status AND OLD.moves <> NEW.moves)
   ) EXECUTE FUNCTION reward_ledger_immutable();
 
 CREATE FUNCTION reward_ledger_after_move() RETURNS TRIGGER LANGUAGE plpgsql AS $$
@@ -125,6 +164,17 @@ BEGIN
   INSERT INTO reward_history (ledger_id, move, from_status, to_status, reason, actor)
   SELECT after.id, after.moves, before.status, after.status, after.reason, after.actor
   FROM after JOIN before USING (id) WHERE after.moves > before.moves;
+  PERFORM reward_budget_follows(pool_id, pool_period, reserved, COALESCE(spent, 0))
+  FROM (
+    SELECT after.pool_id, after.pool_period,
+      sum(after.cost * (after.reserves::int - before.reserves::int)) AS reserved,
+      sum(after.cost) FILTER (WHERE after.status = 'succeeded' AND before.status <> 'succeeded') AS spent
+    FROM after JOIN before USING (id)
+    WHERE after.pool_id IS NOT NULL
+      AND (after.reserves <> before.reserves OR after.status = 'succeeded' AND before.status <> 'succeeded')
+    GROUP BY after.pool_id, after.pool_period
+    ORDER BY after.pool_id COLLATE "C", after.pool_period COLLATE "C"
+  ) AS sums;
   RETURN NULL;
 END $$;
 CREATE TRIGGER reward_ledger_moved AFTER UPDATE ON reward_ledger REFERENCING OLD TABLE AS before NEW TABLE AS after
@@ -225,6 +275,8 @@ CREATE TABLE reward_freeze (
   frozen_at  TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 CREATE INDEX reward_freeze_of ON reward_freeze (user_id);
+-- For the look at which of the sink's own may go.
+CREATE INDEX reward_freeze_by_sink ON reward_freeze (ledger_id) WHERE frozen_by = 'sink';
 
 -- A review: one is open while its reward is held. A reward may be held again.
 CREATE TABLE reward_hold (

@@ -1,0 +1,89 @@
+/**
+ * Whether a pool gives what a person wants of it: pure, called while the pool's row is locked. A person's look takes the
+ * place of the reviews that soft cap and breaker ask for; the hard cap yields to an override only.
+ */
+import type { HoldReason } from '../../../core/model/reward.ts'
+import { type Cents, formatMoney } from '../../../core/money.ts'
+import type { PoolPosition } from '../../../core/ports/back-office.ts'
+
+export interface Request {
+  readonly cost: Cents
+  /** The rule's own soft cap; null: none. */
+  readonly softCap: Cents | null
+  /** Why somebody is to look at it whatever the budget. */
+  readonly holds: readonly HoldReason[]
+  /** Somebody has looked at it, or it passed the reviews before. */
+  readonly reviewed: boolean
+  /** Why the pool takes nothing; null: it does. */
+  readonly closed: string | null
+  readonly override: boolean
+}
+
+export type PersonalAdmission =
+  /** `overrun`: by how much the permitted excess must grow. `passed`: what the override went past. */
+  | { readonly kind: 'reserve'; readonly overrun: Cents; readonly passed: readonly string[] }
+  | { readonly kind: 'hold'; readonly reasons: readonly HoldReason[] }
+  /** `lasting`: the pool sends what it does not cover away rather than to hold. */
+  | { readonly kind: 'closed'; readonly detail: string; readonly whenClosed: 'hold' | 'dlq' }
+
+/** `position` undefined: the reward has no pool, and no budget bounds it. */
+export function admitPersonally(request: Request, position: PoolPosition | undefined): PersonalAdmission {
+  const { cost, override } = request
+  const review: HoldReason[] = request.reviewed ? [] : [...request.holds]
+  if (position === undefined) {
+    return review.length > 0 ? { kind: 'hold', reasons: review } : { kind: 'reserve', overrun: 0n, passed: [] }
+  }
+  const { terms } = position
+  const passed: string[] = []
+  const shut = request.closed ?? overBudget(cost, position)
+  if (shut !== null) {
+    if (!override) return { kind: 'closed', detail: shut, whenClosed: terms?.whenClosed ?? 'hold' }
+    passed.push(shut)
+  }
+  if (!request.reviewed) {
+    const beyond = beyondSoft(request, position)
+    if (override) passed.push(...beyond.map(({ detail }) => detail))
+    else review.push(...beyond)
+  }
+  if (review.length > 0) return { kind: 'hold', reasons: review }
+  return { kind: 'reserve', overrun: excess(cost, position), passed }
+}
+
+function overBudget(cost: Cents, { terms, spent, reserved }: PoolPosition): string | null {
+  if (terms === null || cost === 0n || spent + reserved + cost <= terms.budget) return null
+  const left = terms.budget - spent - reserved
+  return `it costs ${formatMoney(cost)}, and ${formatMoney(left < 0n ? 0n : left)} of ${formatMoney(terms.budget)} is left in its pool`
+}
+
+/** Soft cap and breaker look at large prizes, by the same bounds as the sink's (pipeline/payout/admission.ts). */
+function beyondSoft({ cost, softCap }: Request, { terms, spent, reserved }: PoolPosition): HoldReason[] {
+  if (terms === null || terms.largePrize === null || cost < terms.largePrize) return []
+  const after = spent + reserved + cost
+  const reasons: HoldReason[] = []
+  const soft = smaller(terms.softCap, softCap)
+  if (soft !== null && after > soft) {
+    const detail = `with it ${formatMoney(after)} is gone, and the soft cap is ${formatMoney(soft)}`
+    reasons.push({ by: 'soft_cap', detail })
+  }
+  if (after * 100n >= terms.budget * BigInt(terms.breakerPercent)) {
+    const share = `${terms.breakerPercent} % of ${formatMoney(terms.budget)}`
+    reasons.push({
+      by: 'breaker',
+      detail: `with it ${formatMoney(after)} is gone, and from ${share} on large prizes are held`,
+    })
+  }
+  return reasons
+}
+
+function smaller(a: Cents | null, b: Cents | null): Cents | null {
+  if (a === null || b === null) return a ?? b
+  return a < b ? a : b
+}
+
+/** Of what lies above the budget with this reward, the part that has not been permitted before, at most all of it. */
+function excess(cost: Cents, { terms, spent, reserved, overrun }: PoolPosition): Cents {
+  if (terms === null) return 0n
+  const fresh = spent + reserved + cost - terms.budget - overrun
+  if (fresh <= 0n) return 0n
+  return fresh < cost ? fresh : cost
+}

@@ -1,0 +1,41 @@
+import { unfrozen } from '../../operators/earned.ts'
+import type { RewardRecord } from '../../core/model/reward.ts'
+
+/** What the records about one reward come to. */
+export interface RewardOutcome {
+  /** The first of them. */
+  readonly first: RewardRecord
+  /** The one that says how it stands now: of a reward that was never frozen the first, whoever wrote it again. */
+  readonly last: RewardRecord
+}
+
+/** Takes in the next record about the same reward. Pure. */
+export function nextOutcome(known: RewardOutcome | undefined, record: RewardRecord): RewardOutcome {
+  if (known === undefined) return { first: record, last: record }
+  // Whoever reads the topic takes the first of several under one id, unless it is frozen: that is not its last word.
+  return known.last.type === 'reward_task.frozen' ? { ...known, last: record } : known
+}
+
+/**
+ * Whether the gates decided otherwise, where both have read all of the player's history. A reward that is frozen at the
+ * end of the replay may have been set free since: only later events tell.
+ */
+export function decidedOtherwise(replayed: RewardOutcome, issued: RewardOutcome): boolean {
+  if (isFrozen(replayed.first) !== isFrozen(issued.first)) return true
+  return !isFrozen(replayed.last) && replayed.last.type !== issued.last.type
+}
+
+function isFrozen({ type }: RewardRecord): boolean {
+  return type === 'reward_task.frozen'
+}
+
+/**
+ * The record by which a reward that was never issued is issued, from the replay's last word on it; undefined where its
+ * time was up. No stream keeps what the replay froze, so it goes out to be paid: the sink asks the gates before it pays, and
+ * keeps it frozen while they say no.
+ */
+export function issuable(record: RewardRecord): RewardRecord | undefined {
+  if (record.type === 'reward_task.expired') return undefined
+  if (record.type === 'reward_task.created') return record
+  return { type: 'reward_task.created', ...unfrozen(record), status: 'pending' }
+}
