@@ -14,6 +14,7 @@ interface PayoutBenchSettings {
   readonly concurrency: number
   readonly covered: number
   readonly calls: number
+  readonly callers: number
   readonly dir: string | undefined
   readonly json: boolean
 }
@@ -22,10 +23,10 @@ interface PayoutBenchSettings {
 export async function benchPayouts(context: Context<PayoutBenchSettings>): Promise<number> {
   const { settings, terminal, clock, signal } = context
   return withBenchPlace(context, async ({ folder }) => {
-    const shared = { clock, signal, concurrency: settings.concurrency }
+    const shared = { clock, signal }
     const database = join(folder, 'postgres')
     await mkdir(database)
-    const { count: rewards, sinks, covered } = settings
+    const { count: rewards, sinks, covered, concurrency, calls: count, callers } = settings
     const pool = await runPayoutBench({
       ...shared,
       ...watching(context, 'rewards'),
@@ -33,8 +34,15 @@ export async function benchPayouts(context: Context<PayoutBenchSettings>): Promi
       rewards,
       sinks,
       covered,
+      concurrency,
     })
-    const calls = await runCallsBench({ ...shared, ...watching(context, 'calls'), folder, calls: settings.calls })
+    const calls = await runCallsBench({
+      ...shared,
+      ...watching(context, 'calls'),
+      folder,
+      calls: count,
+      concurrency: callers,
+    })
     const figures = { pool, calls }
     await terminal.print(settings.json ? payoutJson(figures) : payoutReport(figures))
     return payoutFindings(figures).length > 0 ? EXIT.failed : EXIT.fine

@@ -85,7 +85,7 @@ export async function runPayoutBench(options: PayoutBenchOptions): Promise<Payou
 
 type Seen = Pick<PayoutFigures, 'seconds' | 'budget' | 'samples' | 'most' | 'above' | 'final'>
 
-/** Looks at the pool until all that it covers is spent, or nothing moves any more. */
+/** Looks at the pool until all rewards are booked and none is to be paid, or nothing moves any more. */
 async function watch(ledger: Ledger, options: PayoutBenchOptions): Promise<Seen> {
   const { clock, signal, onProgress } = options
   const budget = BigInt(coveredRewards(options)) * COST_CENTS
@@ -104,7 +104,7 @@ async function watch(ledger: Ledger, options: PayoutBenchOptions): Promise<Seen>
     if (looked !== last) movedMs = now
     last = looked
     onProgress(Number(spent / COST_CENTS), Number(spent) / Math.max(1, Number(budget)))
-    const over = reserved === 0n && (spent >= budget || (await restIsBooked(ledger, { row, options })))
+    const over = reserved === 0n && spent > 0n && (await allIsBooked(ledger, options))
     if (over || now - movedMs > STANDSTILL_MS_MAX) {
       return { seconds: (movedMs - begunMs) / 1000, budget, samples, most, above, final: row }
     }
@@ -112,13 +112,9 @@ async function watch(ledger: Ledger, options: PayoutBenchOptions): Promise<Seen>
 }
 
 /** Only asked where nothing is reserved: it goes through the whole ledger. */
-async function restIsBooked(
-  ledger: Ledger,
-  { row, options }: { readonly row: BudgetRow | undefined; readonly options: PayoutBenchOptions },
-): Promise<boolean> {
-  if (row === undefined || row.spent === 0n) return false
+async function allIsBooked(ledger: Ledger, { rewards }: PayoutBenchOptions): Promise<boolean> {
   const booked = (await ledger.totals()).reduce((sum, { count }) => sum + count, 0)
-  return booked >= options.rewards && (await ledger.outstanding()) === 0
+  return booked >= rewards && (await ledger.outstanding()) === 0
 }
 
 /** The processes. */

@@ -8,11 +8,13 @@ const sinks = setting('sinks', { type: 'integer', default: '4', min: 1, max: 32,
 
 const concurrency = setting('concurrency', {
   type: 'integer',
-  default: '64',
+  default: '256',
   min: 1,
   max: 1_000,
-  help: 'payments at once, of each sink and of the caller',
+  help: 'payments at once, of each sink',
 })
+
+const callers = setting('callers', { type: 'integer', default: '64', min: 1, max: 1_000, help: 'calls at once' })
 
 const covered = setting('covered', {
   type: 'rate',
@@ -42,7 +44,7 @@ export const benchPayout = command({
     Then it calls onceward partner, in another process, through the sink's own client. Exit code 1 says that an invariant
     was broken; a goal that was missed is shown and is none.`,
   examples: [{ line: 'onceward bench payout', says: '60,000 rewards through four sinks, then 10,000 calls' }],
-  settings: [count, sinks, concurrency, covered, calls, benchDir, json],
+  settings: [count, sinks, concurrency, covered, calls, callers, benchDir, json],
   async run(context) {
     const { benchPayouts } = await import('../bench/payout-command.ts')
     return benchPayouts(context)

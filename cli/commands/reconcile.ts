@@ -105,7 +105,7 @@ const fix = setting('fix', { type: 'flag', help: 'also list commands that may me
 const dir = setting('dir', {
   type: 'path',
   placeholder: 'DIR',
-  help: 'folder in which a temporary one is made for what memory does not hold: some 300 bytes a record, reward and line',
+  help: 'folder in which a temporary one is made for what memory does not hold: some 500 bytes a record, reward and line',
 })
 
 export const reconcile = command({

@@ -1,14 +1,11 @@
-/** Reads a record of `reward.tasks` for comparison. Nothing is asserted: what is no reward is said to be none. */
+/** Reads a record of `reward.tasks` for comparison, as the sinks read it: what they put aside is no reward here either. */
 import { CASH_TYPES } from '../../core/cost.ts'
+import { NO_POLICIES } from '../../core/model/policy.ts'
 import { type Cents, parseMoney } from '../../core/money.ts'
+import type { Arrival } from '../../core/ports/ledger.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
+import { parseRecord, type TaskView } from '../payout/task.ts'
 import type { TopicEntry } from './sides.ts'
-
-const SAYS: ReadonlyMap<string, TopicEntry['said']> = new Map([
-  ['reward_task.created', 'created'],
-  ['reward_task.frozen', 'frozen'],
-  ['reward_task.expired', 'expired'],
-])
 
 export type ReadEntry =
   | { readonly kind: 'reward'; readonly entry: TopicEntry }
@@ -17,59 +14,40 @@ export type ReadEntry =
   /** The sinks put it into the dead-letter topic. */
   | { readonly kind: 'unreadable' }
 
+/** What a task costs that does not say so is up to the sinks' policy, and not asked here. */
+const VIEW: TaskView = { policyAt: (ts) => NO_POLICIES.at(ts), route: () => undefined }
+
 export function readTopicEntry(record: LogRecord): ReadEntry {
-  try {
-    const value = object(JSON.parse(record.value?.toString() ?? ''))
-    const type = text(value['type'])
-    if (type === 'player.changed') return { kind: 'other' }
-    const said = SAYS.get(type)
-    if (said === undefined) return { kind: 'unreadable' }
-    return { kind: 'reward', entry: entryOf(said, value, record) }
-  } catch {
-    return { kind: 'unreadable' }
-  }
+  const parsed = parseRecord(record, VIEW)
+  if (!parsed.ok) return { kind: 'unreadable' }
+  return parsed.kind === 'player' ? { kind: 'other' } : { kind: 'reward', entry: entryOf(parsed.arrival, record) }
 }
 
-function entryOf(said: TopicEntry['said'], value: Readonly<Record<string, unknown>>, record: LogRecord): TopicEntry {
-  const reward = object(value['reward'])
-  const issuedAt = Date.parse(text(value['created_at']))
-  if (Number.isNaN(issuedAt)) throw new TypeError('created_at is no time')
+function entryOf({ kind, task }: Arrival, record: LogRecord): TopicEntry {
   return {
-    said,
-    taskId: text(value['reward_task_id']),
-    userId: text(value['user_id']),
-    poolId: optional(value['pool_id'], text),
-    type: text(reward['type']),
-    value: optional(reward['amount'], money) ?? 0n,
-    currency: optional(reward['currency'], text),
-    cost: optional(value['cost'], money) ?? optional(reward['cost'], money),
+    said: kind,
+    taskId: task.taskId,
+    userId: task.userId,
+    poolId: task.poolId,
+    type: task.type,
+    value: task.value,
+    currency: task.currency,
+    cost: saidCost(task.raw, task.reward.cost),
     partition: record.partition,
     offset: record.offset,
     writtenAt: record.timestamp,
-    issuedAt,
+    issuedAt: Date.parse(task.issuedAt),
   }
+}
+
+/** Only where the record itself says it. */
+function saidCost(raw: string, ofReward: number | undefined): Cents | null {
+  const { cost } = JSON.parse(raw) as { readonly cost?: unknown }
+  if (typeof cost === 'string' || typeof cost === 'number') return parseMoney(cost)
+  return ofReward === undefined ? null : parseMoney(ofReward)
 }
 
 /** What it takes from its pool where the ledger's row is gone; null: not known. */
 export function likelyCost(entry: TopicEntry): Cents | null {
   return entry.cost ?? (CASH_TYPES.has(entry.type) ? entry.value : null)
-}
-
-function object(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('not an object')
-  return value as Readonly<Record<string, unknown>>
-}
-
-function text(value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value
-  throw new TypeError('not a text')
-}
-
-function money(value: unknown): Cents {
-  if (typeof value === 'number' || typeof value === 'string') return parseMoney(value)
-  throw new TypeError('not an amount')
-}
-
-function optional<T>(value: unknown, read: (value: unknown) => T): T | null {
-  return value === undefined || value === null ? null : read(value)
 }

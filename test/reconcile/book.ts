@@ -94,6 +94,7 @@ export function valueOf({ said, taskId, userId, poolId, type, value, currency, c
     guardrails: {},
     ...(cost === null ? {} : { cost: formatMoney(cost) }),
     status: said === 'created' ? 'pending' : said,
+    ...(said === 'frozen' ? { reasons: [{ gate: 'rg', restriction: 'cool_off', until: null }] } : {}),
     created_at: new Date(issuedAt).toISOString(),
   }
 }

@@ -50,6 +50,8 @@ afterAll(async () => {
   rmSync(dir, { recursive: true })
 })
 
+const PLAYER =
+  '{"type":"player.changed","user_id":"u","kyc_level":1,"restrictions":[],"as_of":"2025-11-03T10:00:00Z","seq":1,"event_id":"e"}'
 const HEADER = 'payout_id,request_id,user_id,type,amount,currency,status,paid_at'
 
 function csvOf(lines: readonly StatementLine[]): string {
@@ -277,7 +279,7 @@ describe('the topic and the statement', () => {
   test('players and other types are passed over, what cannot be read is counted', async () => {
     const to = { topic: 'reward.tasks', partition: 0, key: 'u', timestamp: clock.now() }
     await log.append([
-      { ...to, value: '{"type":"player.changed","user_id":"u"}' },
+      { ...to, value: PLAYER },
       { ...to, value: '{"type":"reward_task.created"}' },
       { ...to, value: 'not JSON' },
       { ...to, value: null },

@@ -120,6 +120,7 @@ describe('a record of the topic', () => {
     type: 'reward_task.created',
     reward_task_id: 'rt_1',
     user_id: 'u',
+    origin: { rule_id: 'r' },
     reward: { type: 'fs', amount: 10 },
     created_at: '2025-11-03T10:00:00Z',
   }
@@ -148,18 +149,31 @@ describe('a record of the topic', () => {
     })
   })
 
-  test('says its cost itself, or its reward does; amounts may be text', () => {
+  test('says its cost itself, or its reward does', () => {
     const cost = (given: object): unknown => {
       const outcome = read({ ...value, ...given })
       return outcome.kind === 'reward' ? [outcome.entry.value, outcome.entry.cost] : outcome.kind
     }
     expect(cost({ cost: '1.50' })).toEqual([1_000n, 150n])
-    expect(cost({ reward: { type: 'fs', amount: '10', cost: 2 } })).toEqual([1_000n, 200n])
+    expect(cost({ reward: { type: 'fs', amount: 10, cost: 2 } })).toEqual([1_000n, 200n])
     expect(cost({ cost: '1.505' })).toBe('unreadable')
   })
 
   test.each([
-    [{ type: 'player.changed' }, 'other'],
+    [
+      {
+        type: 'player.changed',
+        user_id: 'u',
+        kyc_level: 1,
+        restrictions: [],
+        as_of: '2025-11-03T10:00:00Z',
+        seq: 1,
+        event_id: 'e',
+      },
+      'other',
+    ],
+    [{ ...value, reward: { type: 'cash', amount: 0, currency: 'EUR' } }, 'unreadable'],
+    [{ ...value, reward: { type: 'fs', amount: -1 } }, 'unreadable'],
     [{ ...value, type: 'constructor' }, 'unreadable'],
     [{ ...value, created_at: 'then' }, 'unreadable'],
     [{ ...value, user_id: 7 }, 'unreadable'],
