@@ -151,7 +151,8 @@ function signIn(player: Player, chance: Chance): Draft {
       { name: 'mission_join', payload: { mission_id } },
     )
   }
-  if (player.sessions === 1 && chance.random() < 0.5) {
+  // Everyone is verified before they play: a reward of a player whom nobody knows would be frozen.
+  if (player.sessions === 1) {
     player.queue.push({ name: 'kyc_status_changed', payload: { status: 'verified', kyc_level: 2, previous_level: 0 } })
   }
   return { name: 'login', payload: { method: chance.pick(['password', 'oauth']), success: true } }
