@@ -33,8 +33,8 @@ export type GateInput = {
   | { readonly kind: 'protection'; readonly change: ProtectionChange; readonly eventId: string; readonly ts: number }
 )
 
-/** As which an input counts against the outputs that a batch may have: as all that it may set free. */
-export const OUTPUTS_OF_PROTECTION = FROZEN_MAX + 1
+/** What one timer that goes off may bring forth: all that its player's end of a restriction sets free. */
+export const OUTPUTS_OF_TIMER = FROZEN_MAX + 1
 
 /** What the gates have decided, in order; the task of what was frozen in former batches is yet to be read. */
 export type GateDecided = { readonly userId: string; readonly timestamp: number } & (

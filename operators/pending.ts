@@ -52,6 +52,11 @@ export class Pending {
     return Buffer.compare(first.bytes, this.#unread.bytes) < 0 ? first : undefined
   }
 
+  /** Nothing waits: so it is for most events of most rules. */
+  get isEmpty(): boolean {
+    return this.#joined.length === 0 && this.#next >= this.#held.length && this.#unread === undefined
+  }
+
   /** True where something waits below `horizon`, ms, read or not. */
   hasBelow(horizon: number): boolean {
     if (this.#unread !== undefined && this.#unread.ts < horizon) return true

@@ -24,10 +24,16 @@ const REACHED = new Set(['reached', 'exceeded', 'hit', 'breached'])
  * Reads what `kyc_status_changed` and `rg_event` say; undefined where they say nothing that the gates ask for. Pure, and
  * on the safe side: a kind of restriction that nobody has heard of restricts, and an end that cannot be read is no end.
  */
-export function readProtection({ eventName, data }: PlayerEvent): ProtectionChange | undefined {
-  if (eventName !== 'kyc_status_changed' && eventName !== 'rg_event') return undefined
+export function readProtection(event: PlayerEvent): ProtectionChange | undefined {
+  if (!isAboutProtection(event)) return undefined
+  const { eventName, data } = event
   const payload = isObject(data['payload']) ? data['payload'] : {}
   return eventName === 'rg_event' ? readRestriction(payload) : readKyc(payload)
+}
+
+/** The two events that say something of it. */
+export function isAboutProtection({ eventName }: PlayerEvent): boolean {
+  return eventName === 'rg_event' || eventName === 'kyc_status_changed'
 }
 
 type Payload = Readonly<Record<string, unknown>>

@@ -130,6 +130,8 @@ function rewardOf({ type, ...rest }: Reward, { amount, cost }: Grant): Reward {
   }
 }
 
-function resolved({ budget_pool: _, ...rest }: Guardrails, poolId: string | undefined): Guardrails {
+/** The guardrails with the pool of the player's country, or without one where there is none. */
+function resolved(guardrails: Guardrails, poolId: string | undefined): Guardrails {
+  const { budget_pool: _stated, ...rest } = guardrails
   return { ...rest, ...(poolId === undefined ? {} : { budget_pool: poolId }) }
 }

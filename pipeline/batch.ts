@@ -139,13 +139,13 @@ function processAll(inputs: readonly Input[], line: BoundLine<Arrival>, context:
   const { output, time, pending } = context
   line.release()
   for (const [index, input] of inputs.entries()) {
-    if (isFull(context) || pending.hasBelow(time.horizon)) return index
+    if (isFull(context) || (!pending.isEmpty && pending.hasBelow(time.horizon))) return index
     if (input.kind === 'event') {
       output.counts.events++
       line.process(input)
     } else if (input.kind === 'tick') time.advance(input.ts)
     else reject(input, output)
-    line.release()
+    if (!pending.isEmpty) line.release()
   }
   return inputs.length
 }

@@ -1,4 +1,4 @@
-import { askGates, decideInputs, OUTPUTS_OF_PROTECTION, passAll, writeDecided } from '../operators/gates.ts'
+import { askGates, decideInputs, OUTPUTS_OF_TIMER, passAll, writeDecided } from '../operators/gates.ts'
 import type { BatchContext } from '../operators/operator.ts'
 import type { StagedState, Timer } from '../state/staged-state.ts'
 
@@ -18,7 +18,7 @@ export async function dueTimers(
   watermark: number | undefined,
 ): Promise<DueTimers> {
   if (nextTimer === undefined || watermark === undefined || nextTimer > watermark) return NONE
-  const most = Math.max(1, Math.min(TIMERS_MAX, Math.floor(outputsMax / OUTPUTS_OF_PROTECTION)))
+  const most = Math.max(1, Math.min(TIMERS_MAX, Math.floor(outputsMax / OUTPUTS_OF_TIMER)))
   return state.timersUntil(watermark, most)
 }
 

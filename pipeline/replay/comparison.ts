@@ -132,7 +132,7 @@ async function offsets(log: Log, ids: readonly TopicPartition[]): Promise<number
 interface Reading {
   readonly lane: Lane
   readonly unreadable: () => number
-  events(): AsyncGenerator<{ readonly eventId: string; readonly timestamp: number }>
+  events(): AsyncGenerator<{ readonly eventId: string; readonly ts: number; readonly timestamp: number }>
   tasks(ids: readonly TopicPartition[]): AsyncGenerator<{ readonly task: RewardRecord; readonly record: LogRecord }>
   scores(ids: readonly TopicPartition[], sinceTs?: number): AsyncGenerator<ScoreRecord>
 }
@@ -158,7 +158,10 @@ function reading(options: SourceOptions, lane: Lane, pass: number, tell: (record
           { from: start, end },
         )) {
           const read = normalize(value)
-          if (read.kind === 'event' && mine(read.event.userId)) yield { eventId: read.event.eventId, timestamp }
+          if (read.kind === 'event' && mine(read.event.userId)) {
+            const { eventId, ts } = read.event
+            yield { eventId, ts, timestamp }
+          }
         }
       }
     },
@@ -191,12 +194,15 @@ async function comparePass(
 ): Promise<void> {
   const span = new IdSet()
   let oldestTs = Number.POSITIVE_INFINITY
-  for await (const { eventId, timestamp } of read.events()) {
+  let replayedTo = Number.NEGATIVE_INFINITY
+  for await (const { eventId, ts, timestamp } of read.events()) {
     span.add(eventId)
+    replayedTo = Math.max(replayedTo, ts)
     oldestTs = Math.min(oldestTs, timestamp)
   }
   const work: PassWork = {
     summary,
+    replayedTo,
     within: (eventId) => span.has(eventId),
     waits: (eventId, ruleId) => undecided.rules.has(ruleId) && undecided.events.has(eventId),
     tell: async (difference) => {
@@ -212,6 +218,8 @@ async function comparePass(
 
 interface PassWork {
   readonly summary: Summary
+  /** Greatest event time of the replayed span, ms. */
+  readonly replayedTo: number
   /** The event lies in the replayed span. */
   readonly within: (eventId: string) => boolean
   /** At the end of the replay the event still waits for this rule. */
@@ -219,7 +227,7 @@ interface PassWork {
   readonly tell: (difference: Difference) => Promise<void>
 }
 
-async function compareRewards(read: Reading, { summary, within, waits, tell }: PassWork): Promise<void> {
+async function compareRewards(read: Reading, { summary, replayedTo, within, waits, tell }: PassWork): Promise<void> {
   const replayed = await outcomes(read.tasks(read.lane.ownRewards))
   for (const { first } of replayed.values()) summary.rule(first.origin.rule_id).rewards_replayed++
   const theirs = await outcomes(read.tasks(read.lane.issuedRewards))
@@ -234,7 +242,7 @@ async function compareRewards(read: Reading, { summary, within, waits, tell }: P
     const difference =
       ours === undefined
         ? inSpan && rewardDifference('extra', { issued })
-        : compareTasks({ replayed: ours, issued: outcome }, { issuedWithinSpan: inSpan, knowsPlayers })
+        : compareTasks({ replayed: ours, issued: outcome }, { issuedWithinSpan: inSpan, knowsPlayers, replayedTo })
     if (difference) await tell(difference)
   }
   for (const [id, { last }] of replayed) {

@@ -40,17 +40,19 @@ export interface ComparisonFacts {
   readonly issuedWithinSpan: boolean
   /** The replay has read the partition from its beginning, and so all that was ever said of its players. */
   readonly knowsPlayers: boolean
+  /** Greatest event time replayed, ms. */
+  readonly replayedTo: number
 }
 
 /** Compares what became of one reward on both sides; undefined where the same is owed. Pure. */
 export function compareTasks(
   { replayed: ours, issued: theirs }: { readonly replayed: RewardOutcome; readonly issued: RewardOutcome },
-  { issuedWithinSpan, knowsPlayers }: ComparisonFacts,
+  { issuedWithinSpan, knowsPlayers, replayedTo }: ComparisonFacts,
 ): RewardDifference | undefined {
   const { last: replayed } = ours
   const { last: issued } = theirs
   const owed = issuedWithinSpan ? owedFields(replayed, issued) : []
-  if (issuedWithinSpan && knowsPlayers && decidedOtherwise(ours, theirs)) owed.push('status')
+  if (issuedWithinSpan && knowsPlayers && decidedOtherwise(ours, theirs, replayedTo)) owed.push('status')
   if (owed.length > 0) return rewardDifference('different', { replayed, issued, fields: owed })
   if (replayed.origin.event_id === issued.origin.event_id) return undefined
   return rewardDifference('moved', { replayed, issued, fields: ['origin.event_id'] })

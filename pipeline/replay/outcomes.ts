@@ -18,11 +18,19 @@ export function nextOutcome(known: RewardOutcome | undefined, record: RewardReco
 
 /**
  * Whether the gates decided otherwise, where both have read all of the player's history. A reward that is frozen at the
- * end of the replay may have been set free since: only later events tell.
+ * end of the replay may have been set free by later events: only what became of it before event time `replayedTo`, ms,
+ * is told apart.
  */
-export function decidedOtherwise(replayed: RewardOutcome, issued: RewardOutcome): boolean {
+export function decidedOtherwise(replayed: RewardOutcome, issued: RewardOutcome, replayedTo: number): boolean {
   if (isFrozen(replayed.first) !== isFrozen(issued.first)) return true
-  return !isFrozen(replayed.last) && replayed.last.type !== issued.last.type
+  if (replayed.last.type === issued.last.type) return false
+  return !isFrozen(replayed.last) || endedAt(issued.last) < replayedTo
+}
+
+function endedAt(record: RewardRecord): number {
+  if (record.type === 'reward_task.expired') return Date.parse(record.expired_at)
+  // One without released_at was never frozen, by whoever wrote it.
+  return record.type === 'reward_task.created' ? Date.parse(record.released_at ?? record.created_at) : Number.NaN
 }
 
 function isFrozen({ type }: RewardRecord): boolean {

@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
 import { systemClock } from '../../core/clock.ts'
 import { type RunningCli, runCli, startCli } from '../cli/process.ts'
+import { kycOf } from '../support/engine.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { kafkaForTests, startKafka, type TestKafka } from '../support/kafka.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
@@ -59,7 +61,7 @@ describe.skipIf(!kafkaForTests().available)('the whole system on a real Kafka an
   }
 
   test('a worker killed midway comes back from its own disk, and each reward is paid once', async () => {
-    const input = shared === undefined ? generated(dir) : realBets(shared)
+    const input = shared === undefined ? generated(dir) : realBets(shared, dir)
     await run(onKafka('topics', 'create', '--partitions', '4'))
     const partner = start([
       'partner',
@@ -100,7 +102,9 @@ describe.skipIf(!kafkaForTests().available)('the whole system on a real Kafka an
     for (const decision of decisions) expect(decision).toMatch(/^(ready|replay-tail)$/)
 
     const tasks = await tail('reward.tasks')
+    // Beside them stand the records that say what became known of players.
     const rewards = tasks
+      .filter(({ value }) => value.type.startsWith('reward_task.'))
       .map(({ value }) => `${value.user_id}|${value.origin.rule_id}|${value.origin.threshold}`)
       .sort()
     expect(rewards).toEqual(input.rewards)
@@ -130,7 +134,7 @@ describe.skipIf(!kafkaForTests().available)('the whole system on a real Kafka an
   }
 
   interface Tailed {
-    readonly value: { user_id: string; points: number; origin: { rule_id: string; threshold: number } }
+    readonly value: { type: string; user_id: string; points: number; origin: { rule_id: string; threshold: number } }
   }
 
   async function tail(topic: string): Promise<Tailed[]> {
@@ -167,24 +171,34 @@ async function waitFor(holds: () => Promise<boolean>): Promise<void> {
   }
 }
 
-function realBets(dir: string): Input {
-  const data = (name: string): string => join(dir, 'data', name)
+function realBets(shared: string, dir: string): Input {
+  const data = (name: string): string => join(shared, 'data', name)
+  const bets = gunzipSync(readFileSync(data('bets.ndjson.gz')))
+    .toString()
+    .trim()
+    .split('\n')
   const expected = JSON.parse(readFileSync(data('expected.json'), 'utf8')) as { rewards: string[]; scores: number }
   return {
-    events: data('bets.ndjson.gz'),
+    events: withKyc(bets, dir),
     rules: data('rules'),
     rewards: expected.rewards.sort(),
     scores: expected.scores,
   }
 }
 
+/** The bets, after the events that say who the players are: without them no reward is paid. */
+function withKyc(bets: readonly string[], dir: string): string {
+  const events = join(dir, 'events.ndjson')
+  writeFileSync(events, `${[...kycOf(bets), ...bets].join('\n')}\n`)
+  return events
+}
+
 function generated(dir: string): Input {
   const rules = join(dir, 'rules')
   mkdirSync(rules)
   for (const [name, text] of Object.entries(RULE_FILES)) writeFileSync(join(rules, name), text)
-  const events = join(dir, 'events.ndjson')
   const lines = generatedBets(20_000, 3)
-  writeFileSync(events, `${lines.join('\n')}\n`)
+  const events = withKyc(lines, dir)
   const { rewards, scores } = reference(lines, { rules: SHARED_RULES })
   return { events, rules, rewards, scores }
 }

@@ -40,7 +40,6 @@ interface Player {
   known: string
   asOf: number
   seq: number
-  /** Ends that have been told: a restriction that ended stays ended, whatever is said of others. */
   log: string[]
 }
 
@@ -51,106 +50,120 @@ export function gateReference(
   steps: readonly Step[],
   rules: readonly ReferenceRule[],
 ): { records: Record<string, string[]>; late: number } {
-  const players = new Map<string, Player>()
-  const seen = new Set<string>()
-  let queue: { user: string; ts: number; id: string }[] = []
-  let watermark = -Infinity
-  let late = 0
+  const partition = new Partition(rules)
+  for (const step of steps) partition.take(step)
+  return { records: partition.records(), late: partition.late }
+}
 
-  const of = (user: string): Player => {
-    const player = players.get(user) ?? {
-      said: [],
-      waiting: [],
-      progress: new Map(),
-      known: show(known([], 0)),
-      asOf: 0,
-      seq: 0,
-      log: [],
+class Partition {
+  late = 0
+  private readonly rules: readonly ReferenceRule[]
+  private readonly players = new Map<string, Player>()
+  private readonly seen = new Set<string>()
+  private queue: { user: string; ts: number; id: string }[] = []
+  private watermark = -Infinity
+
+  constructor(rules: readonly ReferenceRule[]) {
+    this.rules = rules
+  }
+
+  records(): Record<string, string[]> {
+    return Object.fromEntries(
+      [...this.players].filter(([, { log }]) => log.length > 0).map(([user, { log }]) => [user, log] as const),
+    )
+  }
+
+  take(step: Step): void {
+    if (step.kind === 'tick') {
+      this.advance(step.ts)
+      this.release()
+      return
     }
-    players.set(user, player)
+    if (this.seen.has(step.id)) return
+    const isLate = step.ts < this.watermark - WINDOW
+    if (isLate) this.late++
+    else this.seen.add(step.id)
+    this.advance(step.ts)
+    if (step.kind !== 'login') this.hear(step)
+    else if (!isLate) {
+      for (const rule of this.rules) if (!rule.strict) this.judge(rule, step)
+      this.queue.push(step)
+    }
+    this.release()
+  }
+
+  private of(user: string): Player {
+    const fresh = { said: [], waiting: [], progress: new Map(), known: show(known([], 0)), asOf: 0, seq: 0, log: [] }
+    const player = this.players.get(user) ?? fresh
+    this.players.set(user, player)
     return player
   }
 
-  const move = (player: Player, at: number, stamp: number): void => {
-    const { level, restrictions } = known(player.said, at)
-    player.waiting = player.waiting.filter(({ name, required, expires }) => {
-      if (expires <= at) player.log.push(`expired ${name} at ${expires} [${stamp}]`)
-      else if (restrictions.length === 0 && (level ?? 0) >= required) {
-        player.log.push(`created ${name} level ${level} released ${at} [${stamp}]`)
-      } else return true
-      return false
-    })
-  }
-  const tell = (player: Player, at: number, by: { event: string | null; stamp: number }): boolean => {
-    const now = show(known(player.said, at))
-    if (now === player.known) return false
-    player.known = now
-    player.seq++
-    player.log.push(`player ${now} as of ${player.asOf} seq ${player.seq} by ${by.event} [${by.stamp}]`)
-    return true
-  }
-  const pass = (from: number, to: number): void => {
-    for (const player of players.values()) {
+  private advance(ts: number): void {
+    const from = this.watermark
+    this.watermark = Math.max(from, ts)
+    for (const player of this.players.values()) {
       const ends = player.said.flatMap((said) => (said.kind === 'rg' && said.until !== null ? [said.until] : []))
-      const instants = [...ends, ...player.waiting.map(({ expires }) => expires)].filter((at) => at > from && at <= to)
-      for (const at of [...new Set(instants)].sort((a, b) => a - b)) {
+      const all = [...ends, ...player.waiting.map(({ expires }) => expires)]
+      const passed = all.filter((at) => at > from && at <= this.watermark).sort((a, b) => a - b)
+      for (const at of new Set(passed)) {
         tell(player, at, { event: null, stamp: at })
         move(player, at, at)
       }
     }
   }
-  const judge = (rule: ReferenceRule, { user, ts }: { user: string; ts: number }): void => {
-    const player = of(user)
+
+  private hear(said: Said): void {
+    const player = this.of(said.user)
+    player.said.push(said)
+    const before = player.asOf
+    player.asOf = Math.max(before, said.ts)
+    if (tell(player, this.watermark, { event: said.id, stamp: said.ts })) move(player, this.watermark, said.ts)
+    else player.asOf = before
+  }
+
+  private release(): void {
+    const due = this.queue.filter(({ ts }) => ts < this.watermark - WINDOW)
+    this.queue = this.queue.filter(({ ts }) => ts >= this.watermark - WINDOW)
+    due.sort((a, b) => a.ts - b.ts || (a.id < b.id ? -1 : 1))
+    for (const event of due) for (const rule of this.rules) if (rule.strict) this.judge(rule, event)
+  }
+
+  private judge(rule: ReferenceRule, { user, ts }: { user: string; ts: number }): void {
+    const player = this.of(user)
     const count = (player.progress.get(rule.ruleId) ?? 0) + 1
     player.progress.set(rule.ruleId, count)
     const name = `${rule.ruleId} ${count}`
-    const { level, restrictions } = known(player.said, watermark)
+    const { level, restrictions } = known(player.said, this.watermark)
     const low = (level ?? 0) < rule.required
-    if (restrictions.length === 0 && !low) player.log.push(`created ${name} level ${level} [${ts}]`)
-    else {
-      const reasons = [...restrictions.map(([kind]) => kind), ...(low ? [`kyc ${level} of ${rule.required}`] : [])]
-      player.log.push(`frozen ${name} at ${watermark}: ${reasons.join(', ')} [${ts}]`)
-      player.waiting.push({ name, required: rule.required, expires: watermark + (rule.expiryMs ?? Infinity) })
+    if (restrictions.length === 0 && !low) {
+      player.log.push(`created ${name} level ${level} [${ts}]`)
+      return
     }
+    const reasons = [...restrictions.map(([kind]) => kind), ...(low ? [`kyc ${level} of ${rule.required}`] : [])]
+    player.log.push(`frozen ${name} at ${this.watermark}: ${reasons.join(', ')} [${ts}]`)
+    player.waiting.push({ name, required: rule.required, expires: this.watermark + (rule.expiryMs ?? Infinity) })
   }
-  const advance = (ts: number): void => {
-    const before = watermark
-    watermark = Math.max(watermark, ts)
-    pass(before, watermark)
-  }
-  const release = (): void => {
-    const due = queue.filter(({ ts }) => ts < watermark - WINDOW)
-    queue = queue.filter(({ ts }) => ts >= watermark - WINDOW)
-    due.sort((a, b) => a.ts - b.ts || (a.id < b.id ? -1 : 1))
-    for (const event of due) for (const rule of rules) if (rule.strict) judge(rule, event)
-  }
+}
 
-  for (const step of steps) {
-    if (step.kind === 'tick') {
-      advance(step.ts)
-      release()
-      continue
-    }
-    if (seen.has(step.id)) continue
-    const isLate = step.ts < watermark - WINDOW
-    if (isLate) late++
-    else seen.add(step.id)
-    advance(step.ts)
-    if (step.kind !== 'login') {
-      const player = of(step.user)
-      player.said.push(step)
-      const before = player.asOf
-      player.asOf = Math.max(before, step.ts)
-      if (tell(player, watermark, { event: step.id, stamp: step.ts })) move(player, watermark, step.ts)
-      else player.asOf = before
-    } else if (!isLate) {
-      for (const rule of rules) if (!rule.strict) judge(rule, step)
-      queue.push(step)
-    }
-    release()
-  }
-  const records = [...players].filter(([, { log }]) => log.length > 0).map(([user, { log }]) => [user, log] as const)
-  return { records: Object.fromEntries(records), late }
+function move(player: Player, at: number, stamp: number): void {
+  const { level, restrictions } = known(player.said, at)
+  player.waiting = player.waiting.filter(({ name, required, expires }) => {
+    if (expires <= at) player.log.push(`expired ${name} at ${expires} [${stamp}]`)
+    else if (restrictions.length === 0 && (level ?? 0) >= required) {
+      player.log.push(`created ${name} level ${level} released ${at} [${stamp}]`)
+    } else return true
+    return false
+  })
+}
+
+function tell(player: Player, at: number, by: { event: string | null; stamp: number }): boolean {
+  const now = show(known(player.said, at))
+  if (now === player.known) return false
+  player.known = now
+  player.seq++
+  player.log.push(`player ${now} as of ${player.asOf} seq ${player.seq} by ${by.event} [${by.stamp}]`)
+  return true
 }
 
 type Known = { level: number | null; restrictions: [kind: string, since: number, until: number | null][] }

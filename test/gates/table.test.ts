@@ -103,32 +103,26 @@ describe('gate × player × reward, without a policy and whatever the rule says 
 
 describe('what a reward needs', () => {
   const LARGE = { largePrize: 5_000n, kyc: { ...KYC_DEFAULTS, largePrize: 3 } }
-  test.each<[string, Reward, Partial<CompiledRule>, Partial<PayoutPolicy>, number]>([
+  test.each<[string, { reward: Reward; rule?: Partial<CompiledRule>; policy?: Partial<PayoutPolicy> }, number]>([
     [
       'what the rule asks for, where that is more',
-      { type: 'fs', amount: 1 },
-      { guardrails: { kyc_min_level: 3 } },
-      {},
+      { reward: { type: 'fs', amount: 1 }, rule: { guardrails: { kyc_min_level: 3 } } },
       3,
     ],
     [
       'what the type needs, where that is more',
-      { type: 'cash', amount: 1 },
-      { guardrails: { kyc_min_level: 1 } },
-      {},
+      { reward: { type: 'cash', amount: 1 }, rule: { guardrails: { kyc_min_level: 1 } } },
       2,
     ],
-    ['what other types need', { type: 'nft' }, {}, { kyc: { ...KYC_DEFAULTS, other: 1 } }, 1],
-    ['a prize just below large', { type: 'cash', amount: 49.99 }, {}, LARGE, 2],
-    ['a large prize', { type: 'cash', amount: 50 }, {}, LARGE, 3],
+    ['what other types need', { reward: { type: 'nft' }, policy: { kyc: { ...KYC_DEFAULTS, other: 1 } } }, 1],
+    ['a prize just below large', { reward: { type: 'cash', amount: 49.99 }, policy: LARGE }, 2],
+    ['a large prize', { reward: { type: 'cash', amount: 50 }, policy: LARGE }, 3],
     [
       'a prize whose cost nobody knows',
-      { type: 'cash', amount: 1, currency: 'XYZ' },
-      {},
-      { ...LARGE, currency: 'EUR' },
+      { reward: { type: 'cash', amount: 1, currency: 'XYZ' }, policy: { ...LARGE, currency: 'EUR' } },
       3,
     ],
-  ])('%s', async (_, reward, rule, policy, required) => {
+  ])('%s', async (_, { reward, rule, policy }, required) => {
     const engine = engineOf(reward, rule, policy)
     await engine.feed([login('e', 0)])
     expect(engine.earned()).toMatchObject([{ type: 'reward_task.frozen', kyc: { required, level: null } }])

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { ManualClock } from '../support/clocks.ts'
-import { type EventFields, eventLine } from '../support/engine.ts'
+import { type EventFields, eventLine, kycOf } from '../support/engine.ts'
 import { SHARED_RULES } from '../support/shared-rules.ts'
 import { expectFold, expectReference, Lab, type RunningWorker } from '../support/worker-harness.ts'
 
@@ -117,12 +117,7 @@ describe('a worker that is killed while rewards are frozen', () => {
 
 test('the same is earned with KYC as without, and what is paid at once only with it', async () => {
   const bets = generatedBets(3_000, 17)
-  const users = [...new Set(bets.map((line) => (JSON.parse(line) as { user: { id: string } }).user.id))]
-  const first = Math.min(...bets.map((line) => Date.parse((JSON.parse(line) as { ts: string }).ts)))
-  const known = users.map((user) =>
-    eventLine({ id: `k-${user}`, user, name: 'kyc_status_changed', ts: first, payload: { kyc_level: 2 } }),
-  )
-  for (const kyc of [known, []]) {
+  for (const kyc of [kycOf(bets), []]) {
     const here = (lab = await Lab.open({ partitions: 2, rules: RULE_FILES }))
     const worker = here.start()
     await here.produce([...kyc, ...bets])

@@ -7,6 +7,7 @@ import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
 import { openKafkaLog } from '../../connectors/log/kafka/kafka-log.ts'
 import { systemClock } from '../../core/clock.ts'
 import { type RunningCli, runCli, startCli } from '../cli/process.ts'
+import { kycOf } from '../support/engine.ts'
 import { generatedBets, RULE_FILES } from '../support/generated-bets.ts'
 import { kafkaForTests, startKafka, type TestKafka } from '../support/kafka.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
@@ -26,7 +27,8 @@ describe.skipIf(!kafkaForTests().available)('a replay on a real Kafka, with a re
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'onceward-replay-'))
     writeFileSync(join(dir, 'secret'), 'sesame\n')
-    writeFileSync(join(dir, 'events.ndjson'), `${BETS.join('\n')}\n`)
+    // Who the players are comes first: without that no reward is paid.
+    writeFileSync(join(dir, 'events.ndjson'), `${[...kycOf(BETS), ...BETS].join('\n')}\n`)
     rules('some', { 'rounds.yaml': RULE_FILES['rounds.yaml'] ?? '' })
     rules('all', RULE_FILES)
     ;[kafka, postgres] = await Promise.all([startKafka(), startTestPostgres()])
@@ -140,11 +142,12 @@ describe.skipIf(!kafkaForTests().available)('a replay on a real Kafka, with a re
     return stdout
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => {
+      .flatMap((line) => {
         const { value } = JSON.parse(line) as {
-          value: { user_id: string; origin: { rule_id: string; threshold: number } }
+          value: { type: string; user_id: string; origin: { rule_id: string; threshold: number } }
         }
-        return `${value.user_id}|${value.origin.rule_id}|${value.origin.threshold}`
+        if (value.type === 'player.changed') return []
+        return [`${value.user_id}|${value.origin.rule_id}|${value.origin.threshold}`]
       })
   }
 })

@@ -50,7 +50,7 @@ describe('two tasks of one id', () => {
     const once = (record: RewardTask) => ({ first: record, last: record })
     const found = compareTasks(
       { replayed: once(task()), issued: once(issued) },
-      { issuedWithinSpan: within, knowsPlayers: true },
+      { issuedWithinSpan: within, knowsPlayers: true, replayedTo: 0 },
     )
     expect(found === undefined ? '' : [found.kind, ...found.fields].join(' ')).toBe(expected)
   })

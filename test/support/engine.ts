@@ -199,3 +199,13 @@ export function eventLine({
     payload,
   })
 }
+
+/** An event for each player of the lines that tells their KYC level, as early as the earliest line: so rewards are paid. */
+export function kycOf(lines: readonly string[], level = 2): string[] {
+  const events = lines.map((text) => JSON.parse(text) as { ts: string; user: { id: string } })
+  const ts = events.reduce((first, event) => Math.min(first, Date.parse(event.ts)), Number.POSITIVE_INFINITY)
+  const payload = { kyc_level: level, status: 'verified' }
+  return [...new Set(events.map(({ user }) => user.id))].map((user) =>
+    eventLine({ id: `kyc-${user}`, user, name: 'kyc_status_changed', ts, payload }),
+  )
+}
