@@ -48,8 +48,11 @@ export interface Held {
 /** What the call showed of the partner; null: there was none, or it was abandoned. */
 export type Shown = { readonly answered: boolean; readonly retryAfterMs?: number | undefined } | null
 
-/** An answer of the ledger that is older is asked for again: a self-exclusion may have come in meanwhile. */
-export const CLEARED_MS_MAX = 1_000
+/**
+ * An answer of the ledger that is older is asked for again: a self-exclusion may have come in meanwhile. Usually it is some
+ * milliseconds old; a bound near that would have a machine that is short of time ask for ever and call nobody.
+ */
+export const CLEARED_MS_MAX = 5_000
 
 export async function pay(parts: PaymentParts, held: Held): Promise<Shown> {
   const { claimed } = held

@@ -145,6 +145,8 @@ function sinkFlags({
     '--allow-non-durable-db',
     '--wallet',
     wallet,
+    '--allow-hosts',
+    new URL(wallet).hostname,
     '--secret-file',
     join(dir, 'secret'),
     '--log-level',

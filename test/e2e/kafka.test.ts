@@ -81,6 +81,8 @@ describe.skipIf(!kafkaForTests().available)('the whole system on a real Kafka an
     const db = await postgres.freshDatabase()
     const sink = start([
       ...onKafka('sink', '--db', db, '--wallet', wallet, '--secret-file', join(dir, 'secret')),
+      '--allow-hosts',
+      '127.0.0.1',
       '--allow-non-durable-db',
       '--application',
       application,

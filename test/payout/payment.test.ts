@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Clearance, ClaimedTask, Ledger, Settlement } from '../../core/ports/ledger.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import type { CreditOutcome, Wallet } from '../../core/ports/wallet.ts'
@@ -23,7 +22,10 @@ interface Stand {
 }
 
 /** `clear` answers one after the other; the last one again and again. */
-function stand(change: { clear?: readonly (() => Promise<Clearance>)[]; outcome?: CreditOutcome } = {}): Stand {
+function stand(
+  change: { clear?: readonly (() => Promise<Clearance>)[]; outcome?: CreditOutcome; clock?: Clock } = {},
+): Stand {
+  const clock = change.clock ?? systemClock
   const steps: string[] = []
   const settled: Settlement[] = []
   const cutOff = new AbortController()
@@ -65,9 +67,9 @@ function stand(change: { clear?: readonly (() => Promise<Clearance>)[]; outcome?
       },
       close: () => Promise.resolve(),
     },
-    clearer: createClearer(ledger, insistent, systemClock),
+    clearer: createClearer(ledger, insistent, clock),
     settler: createSettler(ledger, insistent, () => undefined),
-    clock: systemClock,
+    clock,
     random: () => 0.5,
     logger: silentLogger,
     counters: newCounters(),
@@ -76,6 +78,17 @@ function stand(change: { clear?: readonly (() => Promise<Clearance>)[]; outcome?
     cutOff: cutOff.signal,
   }
   return { parts, steps, settled, cutOff }
+}
+
+/** A clock on which time passes when it is told to. */
+function slowClock(): { readonly clock: Clock; pass(ms: number): void } {
+  let passed = 0
+  return {
+    clock: { ...systemClock, monotonic: () => systemClock.monotonic() + passed },
+    pass: (ms) => {
+      passed += ms
+    },
+  }
 }
 
 function held(n = 1, attempts = 0): { claimed: ClaimedTask; leaseEnds: number } {
@@ -105,11 +118,13 @@ test('what is another claim by now is left alone', async () => {
 })
 
 test('an answer of the ledger that took too long is asked for again; it is we who sent it since', async () => {
-  const late = async (): Promise<Clearance> => {
-    await sleep(CLEARED_MS_MAX + 50)
-    return SEND
+  const slow = slowClock()
+  const late = (): Promise<Clearance> => {
+    slow.pass(CLEARED_MS_MAX + 1)
+    return Promise.resolve(SEND)
   }
   const { parts, steps, settled } = stand({
+    clock: slow.clock,
     clear: [late, () => Promise.resolve({ kind: 'send', again: true })],
     outcome: { kind: 'refused', detail: 'no' },
   })
@@ -119,11 +134,15 @@ test('an answer of the ledger that took too long is asked for again; it is we wh
 })
 
 test('an exclusion that came in while the ledger was slow stops it', async () => {
-  const late = async (): Promise<Clearance> => {
-    await sleep(CLEARED_MS_MAX + 50)
-    return SEND
+  const slow = slowClock()
+  const late = (): Promise<Clearance> => {
+    slow.pass(CLEARED_MS_MAX + 1)
+    return Promise.resolve(SEND)
   }
-  const { parts, steps } = stand({ clear: [late, () => Promise.resolve({ kind: 'frozen', reasons: [] })] })
+  const { parts, steps } = stand({
+    clock: slow.clock,
+    clear: [late, () => Promise.resolve({ kind: 'frozen', reasons: [] })],
+  })
   await pay(parts, held())
   expect(steps).toEqual(['clear 1', 'clear 1'])
 })

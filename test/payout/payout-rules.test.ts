@@ -333,4 +333,26 @@ describe.each(['memory', 'Postgres'] as const)('on %s', (kind) => {
     await became(b, { succeeded: 9 })
     expect(away.calls).toEqual([])
   })
+
+  test('what may have been sent to a partner that is gone is given to no other: it would be paid again', async () => {
+    const b = await bench()
+    await b.topic.append(records([ONE]))
+    const silent: Wallet = {
+      async credit(_, signal) {
+        await systemClock.sleep(60_000, signal)
+        return { kind: 'unavailable', detail: 'no answer' }
+      },
+      close: () => Promise.resolve(),
+    }
+    const before = b.sink({ partners: [partnerOf(silent, { name: 'old', leaseMs: 60_000 })], stopGraceMs: 50 })
+    const run = before.run()
+    await became(b, { sent: 1 })
+    await before.stop()
+    await run
+    const after = start(b.sink())
+    await b.topic.append(records([task(2)]))
+    await became(b, { sent: 1, succeeded: 1 })
+    expect([...b.partner.paid.keys()]).toEqual([requestIdOf(task(2).reward_task_id)])
+    expect(after.stats().calls).toBe(1)
+  })
 })

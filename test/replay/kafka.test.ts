@@ -112,7 +112,8 @@ describe.skipIf(!kafkaForTests().available)('a replay on a real Kafka, with a re
     await partner.until(({ stdout }) => stdout.includes('"url"'))
     const { url: wallet } = JSON.parse(partner.stdout()) as { url: string }
     const db = await postgres.freshDatabase()
-    start(onKafka('sink', '--db', db, '--allow-non-durable-db', '--wallet', wallet, '--application', season, ...secret))
+    const paying = ['--wallet', wallet, '--allow-hosts', '127.0.0.1']
+    start(onKafka('sink', '--db', db, '--allow-non-durable-db', ...paying, '--application', season, ...secret))
     await season1(season, 'some')
 
     const same = await run(replayOf('same', '--fail-on-difference'))
