@@ -21,7 +21,7 @@ export function reachLedger(ledger: Ledger, process: SimulatedProcess, down: { u
     clear: (claims) => call('clear', () => ledger.clear(claims)),
     settle: (settlements) => call('settle', () => ledger.settle(settlements)),
     thaw: (admit, limit) => call('thaw', () => ledger.thaw(admit, limit)),
-    reroute: (known, route) => call('reroute', () => ledger.reroute(known, route)),
+    reroute: (which, route) => call('reroute', () => ledger.reroute(which, route)),
     outstanding: () => call('outstanding', () => ledger.outstanding()),
     totals: () => call('totals', () => ledger.totals()),
     budgets: () => call('budgets', () => ledger.budgets()),

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { decideGates, type FreezeReason } from '../../core/gates.ts'
+import { UNROUTED } from '../../core/model/partner.ts'
 import { UNKNOWN_PLAYER } from '../../core/model/player.ts'
 import { MOVES, REWARD_STATUSES, type RewardStatus } from '../../core/model/reward-status.ts'
 import { CENTS_MAX } from '../../core/money.ts'
@@ -137,7 +138,7 @@ export class MemoryLedger implements Ledger {
   }
 
   async reroute(
-    known: readonly string[],
+    which: 'unrouted' | { readonly known: readonly string[] },
     route: ReadonlyMap<string, { partner: string; ordered: boolean }>,
   ): Promise<number> {
     let moved = 0
@@ -145,7 +146,8 @@ export class MemoryLedger implements Ledger {
       const { task, sentBefore } = this.#row(taskId)
       const to = route.get(task.type) ?? route.get('*')
       // One that may have been sent stays: another partner does not know its request id and would pay it again.
-      if (known.includes(queued.partner) || to === undefined || sentBefore) continue
+      const stays = which === 'unrouted' ? queued.partner !== UNROUTED : which.known.includes(queued.partner)
+      if (stays || to === undefined || sentBefore) continue
       Object.assign(queued, to)
       moved++
     }

@@ -43,9 +43,9 @@ export function openPostgresLedger(options: PostgresLedgerOptions): Ledger {
     clear: (claims) => clear(database, claims),
     settle: (settlements) => settle(database, settlements),
     thaw: (admit, limit) => thaw(database, admit, limit),
-    async reroute(known, route) {
+    async reroute(which, route) {
       const routes = [...route].map(([type, { partner, ordered }]) => ({ type, partner, ordered }))
-      return countOf(await database.write((run) => run(rerouteStatement(known, routes))))
+      return countOf(await database.write((run) => run(rerouteStatement(which, routes))))
     },
     outstanding: async () => countOf(await database.read(OUTSTANDING)),
     totals: async () => (await database.read(TOTALS)).map(totalOf),

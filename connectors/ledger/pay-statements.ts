@@ -4,6 +4,7 @@
  * other in a circle, and a hot pool's row is locked for the commit only.
  */
 import { type SQLQuery, sql } from '@databases/pg'
+import { UNROUTED } from '../../core/model/partner.ts'
 import type { ClaimRef, Settlement } from '../../core/ports/ledger.ts'
 import { STOP_REASONS } from './protection.ts'
 
@@ -218,14 +219,15 @@ export function releasedStatement(released: readonly Of<'released'>[]): SQLQuery
 }
 
 /**
- * Gives tasks of partners that are no longer configured to the partner of their type. Never one that may have been sent: the
+ * Gives tasks of partners that are no longer configured, or of none yet, to the partner of their type. Never one that may have been sent: the
  * new partner has not seen its request id and would pay it again. Such a one stays with its old partner until that one is
  * configured again, or a person has looked. Whoever holds a claim of a task that is given away finds it lost.
  */
 export function rerouteStatement(
-  known: readonly string[],
+  which: 'unrouted' | { readonly known: readonly string[] },
   routes: readonly { readonly type: string; readonly partner: string; readonly ordered: boolean }[],
 ): SQLQuery {
+  const strangers = which === 'unrouted' ? sql`o.partner = ${UNROUTED}` : sql`o.partner <> ALL(${which.known}::text[])`
   return sql`
     WITH routes AS (
       SELECT * FROM unnest(
@@ -237,7 +239,7 @@ export function rerouteStatement(
       FROM reward_outbox o JOIN reward_ledger l ON l.id = o.ledger_id
       JOIN routes r ON r.type = l.type
         OR (r.type = '*' AND NOT EXISTS (SELECT FROM routes named WHERE named.type = l.type))
-      WHERE o.partner <> ALL(${known}::text[]) AND o.attempts = 0 AND l.status = 'reserved'
+      WHERE ${strangers} AND o.attempts = 0 AND l.status = 'reserved'
         AND NOT EXISTS (SELECT FROM reward_history h WHERE h.ledger_id = l.id AND h.to_status = 'sent')
       ORDER BY l.id FOR UPDATE OF o, l
     ), given AS (

@@ -1,5 +1,8 @@
 import { inspect } from 'node:util'
 
+/** Stands in the outbox for "whoever pays this type": a sink gives it to the partner of its routing. No partner is called so. */
+export const UNROUTED = '?'
+
 /** Who pays which rewards, and how it is called. Read from the sink's own configuration; secrets come from files or variables. */
 export interface PartnerSpec {
   /** Letters, digits, `_` and `-`; stands in the ledger. */

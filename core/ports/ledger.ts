@@ -242,8 +242,14 @@ export interface Ledger {
    * frozen rows whose time is up. Answers how many moved.
    */
   thaw(admit: Admit, limit: number): Promise<Booked>
-  /** Gives tasks in the outbox whose partner is not among `known` to the partner of their type; `route` by type. */
-  reroute(known: readonly string[], route: ReadonlyMap<string, { partner: string; ordered: boolean }>): Promise<number>
+  /**
+   * Gives tasks in the outbox to the partner of their type (`route`, by type): those that nobody has routed yet, or those
+   * whose partner is not among `known` as well. Never one that may have been sent. Answers how many.
+   */
+  reroute(
+    which: 'unrouted' | { readonly known: readonly string[] },
+    route: ReadonlyMap<string, { partner: string; ordered: boolean }>,
+  ): Promise<number>
   /** Tasks still to be paid: reserved or sent. */
   outstanding(): Promise<number>
   totals(): Promise<readonly LedgerTotal[]>

@@ -4,7 +4,7 @@ import type { DeadLetters } from './dead-letters.ts'
 import { RETRY_POLICY } from './decision.ts'
 import type { Patience } from './patience.ts'
 import { createPayer, type Payer } from './payer.ts'
-import type { Routes } from './routing.ts'
+import { type Routes, routesOf } from './routing.ts'
 import { createSettler, type Differing } from './settler.ts'
 import type { SinkOptions } from './sink.ts'
 import type { Counters, SinkMetrics } from './stats.ts'
@@ -36,7 +36,7 @@ export async function prepareLedger(
   insistent: Patience,
 ): Promise<void> {
   await insistent.insist('bring the schema up to date', () => ledger.migrate())
-  const moved = await insistent.insist('route rewards', () => ledger.reroute(routes.known, routes.byType))
+  const moved = await insistent.insist('route rewards', () => ledger.reroute({ known: routes.known }, routes.byType))
   if (moved > 0) logger.warn({ rewards: moved }, 'rewards of partners that are no longer configured go to others')
 }
 
@@ -45,7 +45,12 @@ export function openDesk(parts: DeskParts): Desk {
   const queued = (): void => {
     for (const payer of payers) payer.wake()
   }
-  const thawer = createThawer({ ...parts, pollMs: parts.thawPollMs ?? 15_000, queued })
+  const thawer = createThawer({
+    ...parts,
+    byType: routesOf(parts.partners).byType,
+    pollMs: parts.thawPollMs ?? 5_000,
+    queued,
+  })
   return {
     run: () => [thawer.run(), ...payers.map((payer) => payer.run())],
     queued,

@@ -52,7 +52,7 @@ export interface SinkOptions {
   readonly sessionTimeoutMs?: number
   /** How often an idle sink looks for tasks that are due; default 250. */
   readonly idlePollMs?: number
-  /** How often it looks whether what was stopped may go on; default 15,000. */
+  /** How often it looks whether what was stopped may go on; default 5,000. */
   readonly thawPollMs?: number
   /** How long `stop` lets calls in flight go on; default 4,000. The log has at most 1,500 of it. */
   readonly stopGraceMs?: number

@@ -1,14 +1,20 @@
-/** Lets go on what was stopped at the moment of its call, once its player may have it: after changes of players, and now and then. */
+/**
+ * Lets go on what waits for something that is no order of the log: what was stopped at the moment of its call, once its player
+ * may have it, after changes of players and now and then; and what a person has let go, which no partner has yet.
+ */
 import type { Clock } from '../../core/clock.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
 import type { Logger } from '../../core/ports/logger.ts'
 import { admitAgain } from './admission.ts'
 import { createAlarm } from './alarm.ts'
 import type { Patience } from './patience.ts'
+import type { Routes } from './routing.ts'
 import type { Counters, SinkMetrics } from './stats.ts'
 
 export interface ThawerParts {
-  readonly ledger: Pick<Ledger, 'thaw'>
+  readonly ledger: Pick<Ledger, 'thaw' | 'reroute'>
+  /** Who pays which type. */
+  readonly byType: Routes['byType']
   readonly patience: Patience
   readonly clock: Clock
   readonly logger: Logger
@@ -44,6 +50,7 @@ export function createThawer(parts: ThawerParts): Thawer {
       try {
         while (!stopping.aborted) {
           const heard = alarm.listen(parts.pollMs)
+          await route(parts)
           if (await thaw(parts)) continue
           await heard
           await clock.sleep(PAUSE_MS, stopping)
@@ -53,6 +60,14 @@ export function createThawer(parts: ThawerParts): Thawer {
       }
     },
   }
+}
+
+/** What was approved or issued by hand goes to the partner of its type. */
+async function route({ ledger, patience, byType, logger, queued }: ThawerParts): Promise<void> {
+  const routed = await patience.insist('route rewards', () => ledger.reroute('unrouted', byType))
+  if (routed === 0) return
+  logger.info({ rewards: routed }, 'rewards that people let go are with their partners')
+  queued()
 }
 
 /** True where there may be more. */

@@ -1,5 +1,6 @@
 import { sql } from '@databases/pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { UNROUTED } from '../../core/model/partner.ts'
 import { openDatabase } from '../../connectors/ledger/database.ts'
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
 import { claimStatement, claimTurnStatement } from '../../connectors/ledger/pay-statements.ts'
@@ -192,11 +193,18 @@ describe('tasks of a partner that is not configured any more', () => {
 
   test('go to the partner of their type, and those of configured ones stay', async () => {
     await book(ledger, [entry(1, { partner: 'old' }), entry(2, { partner: 'old', type: 'loot' }), entry(3)])
-    expect(await ledger.reroute(['wallet', 'bank', 'rest'], route)).toBe(2)
-    expect(await ledger.reroute(['wallet', 'bank', 'rest'], route)).toBe(0)
+    expect(await ledger.reroute({ known: ['wallet', 'bank', 'rest'] }, route)).toBe(2)
+    expect(await ledger.reroute({ known: ['wallet', 'bank', 'rest'] }, route)).toBe(0)
     expect(only(await claim(ledger, 9, { partner: 'bank' })).taskId).toBe(entry(1).taskId)
     expect(only(await claim(ledger, 9, { partner: 'rest' })).taskId).toBe(entry(2).taskId)
     expect(only(await claim(ledger, 9)).taskId).toBe(entry(3).taskId)
+  })
+
+  test('stay with it where only those are asked for that nobody has routed', async () => {
+    await book(ledger, [entry(1, { partner: 'old' }), entry(2, { partner: UNROUTED, type: 'loot' })])
+    expect(await ledger.reroute('unrouted', route)).toBe(1)
+    expect(only(await claim(ledger, 9, { partner: 'rest' })).taskId).toBe(entry(2).taskId)
+    expect(only(await claim(ledger, 9, { partner: 'old' })).taskId).toBe(entry(1).taskId)
   })
 
   test('stay where they are once they may have been sent: another partner would pay them again', async () => {
@@ -204,14 +212,14 @@ describe('tasks of a partner that is not configured any more', () => {
     const claimed = await claim(ledger, 2, { partner: 'old' })
     await ledger.clear(claimed.slice(0, 1))
     await ledger.settle(claimed.slice(1).flatMap((one) => verdicts(one).slice(0, 1)))
-    expect(await ledger.reroute(['bank', 'rest'], route)).toBe(1)
+    expect(await ledger.reroute({ known: ['bank', 'rest'] }, route)).toBe(1)
     expect(await claim(ledger, 9, { partner: 'bank' })).toHaveLength(1)
   })
 
   test('are lost to whoever had claimed them', async () => {
     await book(ledger, [entry(1, { partner: 'old' })])
     const claimed = only(await claim(ledger, 1, { partner: 'old' }))
-    await ledger.reroute(['bank', 'rest'], route)
+    await ledger.reroute({ known: ['bank', 'rest'] }, route)
     expect((await ledger.clear([claimed])).get(claimed.taskId)).toEqual({ kind: 'lost' })
   })
 })

@@ -30,7 +30,7 @@ const EXCLUSION: Restriction = { kind: 'self_exclusion', since: 0, until: null }
 const id = manualTaskId('u_1', 'r')
 
 async function claim(): Promise<ClaimedTask[]> {
-  await ledger.reroute(['wallet'], new Map([['*', { partner: 'wallet', ordered: false }]]))
+  await ledger.reroute('unrouted', new Map([['*', { partner: 'wallet', ordered: false }]]))
   return [...(await ledger.claim({ owner: 'test', partner: 'wallet', limit: 10, leaseMs: 60_000 }))]
 }
 

@@ -81,7 +81,7 @@ function delegating(ledger: Ledger): Ledger {
     clear: (claims) => ledger.clear(claims),
     settle: (settlements) => ledger.settle(settlements),
     thaw: (admit, limit) => ledger.thaw(admit, limit),
-    reroute: (known, route) => ledger.reroute(known, route),
+    reroute: (which, route) => ledger.reroute(which, route),
     outstanding: () => ledger.outstanding(),
     totals: () => ledger.totals(),
     budgets: () => ledger.budgets(),

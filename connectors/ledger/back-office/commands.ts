@@ -6,6 +6,7 @@
  * 4. all that changes is written, with history and audit.
  */
 import type { SQLQuery } from '@databases/pg'
+import { UNROUTED } from '../../../core/model/partner.ts'
 import {
   type Command,
   type Mandate,
@@ -33,7 +34,6 @@ import {
   pools,
   rewardFacts,
   takeOverFreezes,
-  UNROUTED,
 } from './statements.ts'
 
 /** What may take from a pool. The others give back only: the triggers lock the pool as they end, as after a payment. */

@@ -2,6 +2,7 @@
  * Books what people give. People's issuing goes one after the other (ISSUE_LOCK), so that what is read of a reference
  * holds until the transaction ends; the pools are locked as for every other command.
  */
+import { UNROUTED } from '../../../core/model/partner.ts'
 import { decideGates, freezeText } from '../../../core/gates.ts'
 import type { Player } from '../../../core/model/player.ts'
 import { formatMoney } from '../../../core/money.ts'
@@ -181,6 +182,6 @@ function fresh(reward: ManualReward) {
     reserves: false,
     status,
     failure: null,
-    partner: statements.UNROUTED,
+    partner: UNROUTED,
   }
 }

@@ -3,12 +3,10 @@
  * rewards, in the order of ../pools.ts; what was locked is read by a later statement, which sees what the locks waited for.
  */
 import { type SQLQuery, sql } from '@databases/pg'
+import { UNROUTED } from '../../../core/model/partner.ts'
 import { formatMoney } from '../../../core/money.ts'
 import type { ManualReward, Mandate } from '../../../core/ports/back-office.ts'
 import type { Change, RewardFacts } from './facts.ts'
-
-/** Stands in the outbox for "whoever pays this type": a sink gives such a row to the partner that its routing names. */
-export const UNROUTED = '?'
 
 /** Any number: people's issuing goes one after the other, so that one reference is never booked by two at once. */
 export const ISSUE_LOCK = sql`SELECT pg_advisory_xact_lock(7236142002)`
