@@ -8,6 +8,8 @@ export interface SyntheticPlayersOptions {
   readonly players: number
   /** Where chance comes from. Default: the generator seeded with `seed`, so that the same seed plays the same game. */
   readonly random?: Random
+  /** The share of the players who are verified when they first sign in; default: everyone, or their rewards would be frozen. */
+  readonly verified?: number
 }
 
 /** Shares of what is sent besides plain play; each of all events. */
@@ -17,8 +19,6 @@ const MALFORMED = 0.0005
 /** A delayed event is up to so many milliseconds old: well inside the reordering window. */
 const DELAY_MS_MAX = 5_000
 const REMEMBERED = 500
-/** The share of the players who are verified when they first sign in. */
-const VERIFIED = 0.9
 
 const GEOS = ['TR', 'TR', 'BR', 'BR', 'PE', 'DE', 'KZ'] as const
 const PLATFORMS = ['android', 'android', 'ios', 'web'] as const
@@ -48,6 +48,8 @@ interface Player {
   /** What is sent next, before anything else. */
   readonly queue: Draft[]
   balance: number
+  /** Will be, at the first sign-in. */
+  readonly verified: boolean
   /** Has excluded himself, and not taken it back. */
   excluded: boolean
 }
@@ -63,10 +65,12 @@ interface Draft {
  * few are broken, as in a live feed. Pure but for its own state: the time is a parameter, chance comes from `random`.
  */
 export function syntheticPlayers(options: SyntheticPlayersOptions): (nowMs: number) => JsonObject {
-  const { seed } = options
+  const { seed, verified = 1 } = options
   const random = options.random ?? seededRandom(hash(seed))
   const chance = new Chance(random)
-  const players = Array.from({ length: Math.max(1, Math.floor(options.players)) }, (_, i) => newPlayer(i, chance))
+  const players = Array.from({ length: Math.max(1, Math.floor(options.players)) }, (_, i) =>
+    newPlayer(i, chance, verified),
+  )
   const recent: JsonObject[] = []
   let count = 0
 
@@ -112,7 +116,7 @@ class Chance {
   }
 }
 
-function newPlayer(number: number, chance: Chance): Player {
+function newPlayer(number: number, chance: Chance, verified: number): Player {
   const user = {
     id: `player_${number + 1}`,
     geo: chance.pick(GEOS),
@@ -120,7 +124,9 @@ function newPlayer(number: number, chance: Chance): Player {
     payer_flag: chance.random() < 0.4,
     risk_flags: chance.random() < 0.02 ? ['vpn_nightly'] : [],
   }
-  return { number, user, stake: chance.pick(STAKES), sessions: 0, left: 0, queue: [], balance: 0, excluded: false }
+  const isVerified = verified >= 1 || chance.random() < verified
+  const fresh = { sessions: 0, left: 0, queue: [], balance: 0, verified: isVerified, excluded: false }
+  return { number, user, stake: chance.pick(STAKES), ...fresh }
 }
 
 function contextOf(player: Player): JsonObject {
@@ -159,7 +165,7 @@ function signIn(player: Player, chance: Chance): Draft {
       { name: 'mission_join', payload: { mission_id } },
     )
   }
-  if (player.sessions === 1 && chance.random() < VERIFIED) {
+  if (player.sessions === 1 && player.verified) {
     player.queue.push({ name: 'kyc_status_changed', payload: { status: 'verified', kyc_level: 2, previous_level: 0 } })
   }
   return { name: 'login', payload: { method: chance.pick(['password', 'oauth']), success: true } }

@@ -38,6 +38,8 @@ export interface Ending {
 
 /** Events on the log ahead of the workers, at most: a rate beyond the machine must not fill the disk. */
 const EVENTS_AHEAD_MAX = 20_000
+/** The share of the players who are verified: what the others earn is frozen. */
+const VERIFIED = 0.9
 const POLL_MS = 50
 /** The workers are waited for as long as they get on. */
 const STANDSTILL_MS_MAX = 30_000
@@ -101,7 +103,7 @@ function startPlayers(stage: Stage, options: GameOptions, feeding: Feeding): Pro
   const room = async (): Promise<void> => {
     while (!signal.aborted && ahead() > EVENTS_AHEAD_MAX) await clock.sleep(POLL_MS, signal)
   }
-  const next = syntheticPlayers({ seed: runId, players, random: seededRandom(seed) })
+  const next = syntheticPlayers({ seed: runId, players, random: seededRandom(seed), verified: VERIFIED })
   const lines = playedLines({ clock, signal, next, perSecond: rate, room })
   const ingesting = ingest(lines, { log: infrastructure.log, topics, clock, normalize, signal, onProgress })
   ingesting.catch(() => undefined)

@@ -212,8 +212,10 @@ describe.each(['memory', 'Postgres'] as const)('on %s', (kind) => {
   test('what is held waits for a person: a large prize near the end of the pool, one that is always reviewed, no rate', async () => {
     const b = await bench()
     const lira = { type: 'bonus_cash', amount: 1, currency: 'TRY' }
-    await b.topic.append(records([worth(1, 1), worth(2, 9.5), worth(3, 3), worth(4, 1, { reward: lira })]))
-    const sink = start(b.sink(policyOf({ largePrize: 500n, reviewFrom: 300n }, { currency: 'EUR' })))
+    await b.topic.append(records([worth(1, 1), worth(2, 6), worth(3, 7), worth(4, 1, { reward: lira })]))
+    const sink = start(
+      b.sink(policyOf({ breakerPercent: 50, largePrize: 500n, reviewFrom: 700n }, { currency: 'EUR' })),
+    )
     await became(b, { succeeded: 1, held: 3 })
     expect(b.partner.calls).toBe(1)
     expect(sink.stats()).toMatchObject({ held: 3 })
