@@ -11,7 +11,7 @@ import { withBenchPlace } from './place.ts'
 interface PayoutBenchSettings {
   readonly count: number
   readonly sinks: number
-  readonly concurrency: number
+  readonly inFlight: number
   readonly covered: number
   readonly calls: number
   readonly callers: number
@@ -26,7 +26,7 @@ export async function benchPayouts(context: Context<PayoutBenchSettings>): Promi
     const shared = { clock, signal }
     const database = join(folder, 'postgres')
     await mkdir(database)
-    const { count: rewards, sinks, covered, concurrency, calls: count, callers } = settings
+    const { count: rewards, sinks, covered, inFlight, calls: count, callers } = settings
     const pool = await runPayoutBench({
       ...shared,
       ...watching(context, 'rewards'),
@@ -34,7 +34,7 @@ export async function benchPayouts(context: Context<PayoutBenchSettings>): Promi
       rewards,
       sinks,
       covered,
-      concurrency,
+      concurrency: inFlight,
     })
     const calls = await runCallsBench({
       ...shared,

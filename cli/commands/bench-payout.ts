@@ -6,7 +6,7 @@ const count = setting('count', { type: 'integer', default: '60000', min: 1, max:
 
 const sinks = setting('sinks', { type: 'integer', default: '4', min: 1, max: 32, help: 'sink processes' })
 
-const concurrency = setting('concurrency', {
+const inFlight = setting('in-flight', {
   type: 'integer',
   default: '256',
   min: 1,
@@ -44,7 +44,7 @@ export const benchPayout = command({
     Then it calls onceward partner, in another process, through the sink's own client. Exit code 1 says that an invariant
     was broken; a goal that was missed is shown and is none.`,
   examples: [{ line: 'onceward bench payout', says: '60,000 rewards through four sinks, then 10,000 calls' }],
-  settings: [count, sinks, concurrency, covered, calls, callers, benchDir, json],
+  settings: [count, sinks, inFlight, covered, calls, callers, benchDir, json],
   async run(context) {
     const { benchPayouts } = await import('../bench/payout-command.ts')
     return benchPayouts(context)

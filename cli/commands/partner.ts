@@ -125,7 +125,7 @@ const state = setting('state', {
   help: 'file that it appends what it paid to, so that it pays once over its own restarts, too',
 })
 
-const statement = setting('statement', {
+const statementFile = setting('statement-file', {
   type: 'path',
   placeholder: 'FILE',
   help: 'file that it writes its statement to when it is stopped: CSV, or NDJSON where the name ends in .ndjson',
@@ -176,11 +176,11 @@ export const partner = command({
       says: 'a wallet on a bad day',
     },
     {
-      line: 'onceward partner --secret-file wallet.secret --lose-rate 5% --down 10s/60s --state paid.log --statement paid.csv',
+      line: 'onceward partner --secret-file wallet.secret --lose-rate 5% --down 10s/60s --state paid.log --statement-file paid.csv',
       says: 'one that loses answers, is down every minute, and hands out its statement at the end',
     },
   ],
-  settings: [secretFile, otherSecretFile, port, host, ...FAULTS, latency, down, currencies, seed, state, statement],
+  settings: [secretFile, otherSecretFile, port, host, ...FAULTS, latency, down, currencies, seed, state, statementFile],
   service: true,
   async run({ settings, signal, clock, terminal }) {
     const { startPartner } = await import('../../connectors/partner/partner.ts')
@@ -212,7 +212,7 @@ export const partner = command({
       ...(settings.down === undefined ? {} : { downWindow: downWindow(settings.down) }),
       ...(settings.currencies === undefined ? {} : { currencies: settings.currencies }),
       ...(settings.state === undefined ? {} : { stateFile: settings.state }),
-      ...(settings.statement === undefined ? {} : { statementFile: settings.statement }),
+      ...(settings.statementFile === undefined ? {} : { statementFile: settings.statementFile }),
     })
     await terminal.print(`${JSON.stringify({ url: running.url })}\n`)
     terminal.note(`the wallet listens on ${running.url}; Ctrl-C stops it`)

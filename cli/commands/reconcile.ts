@@ -67,7 +67,7 @@ const from = setting('from', { type: 'text', placeholder: 'WHEN', help: 'only fr
 
 const until = setting('until', { type: 'text', placeholder: 'WHEN', help: 'only before this day or time (UTC)' })
 
-const partner = setting('partner', {
+const partners = setting('of-partners', {
   type: 'list',
   placeholder: 'NAME,...',
   help: 'the partners whose statement it is; all where it is left out',
@@ -151,7 +151,7 @@ export const reconcile = command({
     period,
     from,
     until,
-    partner,
+    partners,
     stuckAfter,
     show,
     json,

@@ -30,7 +30,7 @@ export interface ReconcileSettings {
   readonly period: string | undefined
   readonly from: string | undefined
   readonly until: string | undefined
-  readonly partner: readonly string[] | undefined
+  readonly ofPartners: readonly string[] | undefined
   readonly stuckAfter: number
   readonly show: number
   readonly json: boolean
@@ -41,7 +41,7 @@ export interface ReconcileSettings {
 
 /** Everything that a user may have written wrongly, before anything is connected to. Throws ONCEWARD_E_SETTING_INVALID. */
 export function planOf(settings: ReconcileSettings) {
-  const { statement = [], partner = [], stuckAfter: stuckAfterMs } = settings
+  const { statement = [], ofPartners: partners = [], stuckAfter: stuckAfterMs } = settings
   const columns = new Map(
     pairs('--columns', settings.columns, STATEMENT_FIELDS).map(({ left, right }) => [left, right]),
   )
@@ -56,7 +56,7 @@ export function planOf(settings: ReconcileSettings) {
     states: new Map(states.map(({ left, right }) => [right.toLowerCase(), left])),
     ...(delimiter === undefined ? {} : { delimiter }),
   }
-  return { terms: { partners: partner, period: periodOf(settings), stuckAfterMs }, statements: statement, options }
+  return { terms: { partners, period: periodOf(settings), stuckAfterMs }, statements: statement, options }
 }
 
 /** Reconciles and prints; answers the exit code. `log` undefined: the topic is not compared. */

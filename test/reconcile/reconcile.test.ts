@@ -30,7 +30,7 @@ const SETTINGS: Omit<ReconcileSettings, 'db'> = {
   period: undefined,
   from: undefined,
   until: undefined,
-  partner: undefined,
+  ofPartners: undefined,
   stuckAfter: 86_400_000,
   show: 20,
   json: false,

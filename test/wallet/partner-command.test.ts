@@ -37,7 +37,7 @@ test('the simulator is killed and started again: it has paid once, and its state
   expect(await credit(first.url, 1)).toBe('unavailable')
   first.cli.child.kill('SIGKILL')
   await first.cli.ended
-  const second = await live(['--statement', statement, '--currencies', 'EUR', '--down', '1ms/24h'])
+  const second = await live(['--statement-file', statement, '--currencies', 'EUR', '--down', '1ms/24h'])
   expect(await credit(second.url, 1)).toBe('paid')
   expect(await credit(second.url, 2)).toBe('paid')
   second.cli.child.kill('SIGTERM')
