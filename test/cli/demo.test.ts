@@ -15,6 +15,7 @@ import { openEmbeddedLog } from '../../connectors/log/embedded/log.ts'
 import { systemClock } from '../../core/clock.ts'
 import { requestIdOf } from '../../core/ids.ts'
 import type { RewardTask } from '../../core/model/reward.ts'
+import { partitionOf } from '../../core/partitioner.ts'
 import { parseMoney } from '../../core/money.ts'
 import { seededRandom } from '../../core/random.ts'
 import { topicNames } from '../../core/topics.ts'
@@ -252,7 +253,6 @@ describe('a demo as a process', () => {
     expect(summary.events).toBeGreaterThan(0)
     const { paid, pending, failed, held, frozen } = rewards
     expect(rewards.earned).toBe(paid + pending + failed + held + frozen)
-    expect(frozen).toBeGreaterThan(0)
     expect(rewards.earned).toBeGreaterThan(rewards.before)
     expect(rewards).toMatchObject({ paid: wallet.distinct, pending: 0, failed: 0 })
   }
@@ -284,13 +284,14 @@ describe('a demo as a process', () => {
     const producer = await log.producer()
     const next = syntheticPlayers({ seed: 'left', players: 10, random: seededRandom(1) })
     const timestamp = systemClock.now()
-    const records = Array.from({ length: count }, () => ({
-      topic: topicNames().events,
-      partition: 1,
-      key: null,
-      value: JSON.stringify(next(timestamp)),
-      timestamp,
-    }))
+    const { partitions = 0 } = (await log.topic(topicNames().events)) ?? {}
+    const records = Array.from({ length: count }, () => {
+      const event = next(timestamp)
+      // Where the player's other events are: a player in two partitions would be owed everything twice.
+      const { id } = event['user'] as { id: string }
+      const partition = partitionOf(id, partitions)
+      return { topic: topicNames().events, partition, key: id, value: JSON.stringify(event), timestamp }
+    })
     await producer.send(records)
     await producer.close()
     await log.close()
@@ -306,6 +307,8 @@ describe('a demo as a process', () => {
     expect(first).toMatchObject({ code: 0 })
     check(json(first.stdout))
     expect(json(first.stdout).rewards.before).toBe(0)
+    // One in ten is not verified; a later run may verify whom an earlier one did not.
+    expect(json(first.stdout).rewards.frozen).toBeGreaterThan(0)
     await checkData(data, json(first.stdout))
 
     const second = start(args)
@@ -326,7 +329,7 @@ describe('a demo as a process', () => {
     await third.ended
     await leaveUnprocessed(data, 50)
     const fourth = await runToEnd([...args, '--for', '2s', '--json', '--rate', '2000'])
-    expect(fourth).toMatchObject({ code: 0 })
+    expect(fourth, `${fourth.stderr}${fourth.stdout}`).toMatchObject({ code: 0 })
     check(json(fourth.stdout))
     expect(json(fourth.stdout).carriedOver).toBeGreaterThanOrEqual(50)
     await checkData(data, json(fourth.stdout))
