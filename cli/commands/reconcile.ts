@@ -1,16 +1,7 @@
 import { command } from '../command.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
-import { BROKER_ADDRESS, prefix } from '../settings/shared.ts'
-
-const db = setting('db', {
-  type: 'url',
-  required: true,
-  secret: true,
-  protocols: ['postgres', 'postgresql'],
-  placeholder: 'URL',
-  help: 'Postgres with the ledger; better a variable than a flag, which others can see. A user that may only read will do',
-})
+import { BROKER_ADDRESS, db, prefix } from '../settings/shared.ts'
 
 const brokers = setting('brokers', {
   type: 'list',

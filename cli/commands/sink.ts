@@ -2,16 +2,7 @@ import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
-import { brokers, metricsHost, metricsPort, prefix, sessionTimeout } from '../settings/shared.ts'
-
-const db = setting('db', {
-  type: 'url',
-  required: true,
-  secret: true,
-  protocols: ['postgres', 'postgresql'],
-  placeholder: 'URL',
-  help: 'Postgres for the ledger: postgres://user:password@host:5432/database; better a variable than a flag, which others can see',
-})
+import { allowNonDurableDb, brokers, db, metricsHost, metricsPort, prefix, sessionTimeout } from '../settings/shared.ts'
 
 const partners = setting('partners', {
   type: 'path',
@@ -34,11 +25,6 @@ const allowHosts = setting('allow-hosts', {
   type: 'list',
   placeholder: 'HOST,...',
   help: 'with --wallet: names and addresses that may be called although they are private or of this machine',
-})
-
-const allowNonDurableDb = setting('allow-non-durable-db', {
-  type: 'flag',
-  help: 'also use a Postgres with fsync or full_page_writes off, which may forget after a crash what was paid: to try things out',
 })
 
 const application = setting('application', {
