@@ -37,6 +37,11 @@ export function isAboutProtection({ eventName }: PlayerEvent): boolean {
   return eventName === 'rg_event' || eventName === 'kyc_status_changed'
 }
 
+/** It can only stop rewards, whatever was known before. */
+export function protectsAtOnce(change: ProtectionChange): boolean {
+  return change.kind === 'restricted' || (change.kind === 'kyc' && change.level === 0)
+}
+
 type Payload = Readonly<Record<string, unknown>>
 
 function readKyc({ kyc_level: level, status }: Payload): ProtectionChange | undefined {
