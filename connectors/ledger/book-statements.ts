@@ -36,7 +36,8 @@ export function beginStatement(beginnings: readonly Beginning[]): SQLQuery {
         ${column((t) => t.currency)}::text[], ${money((t) => t.cost)}::numeric[], ${column((t) => t.ruleId)}::text[],
         ${column((t) => t.ruleVersion)}::text[], ${column((t) => t.threshold)}::numeric[],
         ${column((t) => t.period)}::text[], ${column((t) => t.eventId)}::text[], ${money((t) => t.softCap)}::numeric[],
-        ${column((t) => t.kycRequired)}::smallint[], ${column((t) => t.approvals)}::smallint[],
+        ${column((t) => t.kycRequired)}::smallint[], ${column((t) => t.kycUnknown)}::smallint[],
+        ${column((t) => t.approvals)}::smallint[],
         ${column((t) => t.partner)}::text[], ${column((t) => t.ordered)}::boolean[],
         ${column((t) => t.payer)}::boolean[], ${column((t) => t.origin)}::text[],
         ${column((t) => t.issuedAt)}::timestamptz[], ${beginnings.map((b) => b.status)}::text[],
@@ -48,18 +49,18 @@ export function beginStatement(beginnings: readonly Beginning[]): SQLQuery {
         ${beginnings.map((b) => b.freeze?.expiresAt ?? null)}::timestamptz[]
       ) WITH ORDINALITY AS t(
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, rule_id, rule_version, threshold,
-        period, event_id, soft_cap, kyc_required, approvals, partner, ordered, payer, origin, issued_at, status, reason,
+        period, event_id, soft_cap, kyc_required, kyc_unknown, approvals, partner, ordered, payer, origin, issued_at, status, reason,
         failure, reward, guardrails, task, source, holds, freeze_reasons, expires_at, ordinal
       )
     ), begun AS (
       INSERT INTO reward_ledger (
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, rule_id, rule_version, threshold,
-        period, event_id, soft_cap, kyc_required, approvals, partner, ordered, payer, origin, issued_at, status, reason,
+        period, event_id, soft_cap, kyc_required, kyc_unknown, approvals, partner, ordered, payer, origin, issued_at, status, reason,
         failure, reserves
       )
       SELECT
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, rule_id, rule_version, threshold,
-        period, event_id, soft_cap, kyc_required, approvals, partner, ordered, payer, origin, issued_at, status, reason,
+        period, event_id, soft_cap, kyc_required, kyc_unknown, approvals, partner, ordered, payer, origin, issued_at, status, reason,
         failure, status = 'reserved'
       FROM tasks ORDER BY ordinal
       RETURNING id, reward_task_id

@@ -136,6 +136,7 @@ export function storedOf(row: Row): StoredReward {
       guardrails: row['guardrails'] as LedgerTask['guardrails'],
       softCap: moneyOf(row, 'soft_cap'),
       kycRequired: row['kyc_required'] as number,
+      kycUnknown: row['kyc_unknown'] as number | null,
       holds: [],
       approvals: row['approvals'] as number,
       partner: row['partner'] as string | null,

@@ -32,6 +32,8 @@ export interface LedgerTask {
   readonly softCap: Cents | null
   /** The least KYC level; 0: none. */
   readonly kycRequired: number
+  /** What counts for a player whose level nobody has told the ledger; null: the stream has judged that, so that it passes. */
+  readonly kycUnknown: number | null
   /** Why somebody is to look at it before anything else; empty: nobody needs to. */
   readonly holds: readonly HoldReason[]
   /** People who must approve it where it is held: 1 or 2. */

@@ -24,7 +24,16 @@ export interface TermsQuestion {
 
 export type Terms = Pick<
   LedgerTask,
-  'poolPeriod' | 'terms' | 'closed' | 'cost' | 'kycRequired' | 'holds' | 'approvals' | 'partner' | 'ordered'
+  | 'poolPeriod'
+  | 'terms'
+  | 'closed'
+  | 'cost'
+  | 'kycRequired'
+  | 'kycUnknown'
+  | 'holds'
+  | 'approvals'
+  | 'partner'
+  | 'ordered'
 >
 
 /** Throws where the cost is no amount that can be booked. */
@@ -44,6 +53,7 @@ export function termsOf(question: TermsQuestion, version: PolicyVersion, route: 
     closed: closed ?? (costing.ok ? null : costing.detail),
     cost,
     kycRequired: question.kycRequired ?? asks,
+    kycUnknown: question.kycRequired === null ? kycUnknown(question, version) : null,
     holds: holdsOf(question, {
       noRate: costing.ok ? undefined : costing.detail,
       reviewFrom: cost > 0n ? (pool?.reviewFrom ?? policy.reviewFrom) : undefined,
@@ -83,6 +93,15 @@ function closedReason({ poolId, guardrails, geo, at }: TermsQuestion, pool: Pool
 function kycAsked({ reward, guardrails }: TermsQuestion, { policy: { kyc } }: PolicyVersion, large: boolean): number {
   const byType = kyc.byType.get(reward.type) ?? kyc.other
   return Math.max(guardrails.kyc_min_level ?? 0, byType, large ? kyc.largePrize : 0)
+}
+
+/**
+ * A task that says nothing of KYC has passed no gate: whoever wrote it left that to the sink. So the level must be known
+ * where somebody has asked for one, be it the policy or the task. Where nobody has, SPEC S12 is paid as it stands.
+ */
+function kycUnknown({ guardrails }: TermsQuestion, { policy }: PolicyVersion): number | null {
+  const asked = policy.version !== '' || (guardrails.kyc_min_level ?? 0) > 0
+  return asked ? policy.kyc.unknown : null
 }
 
 function holdsOf(

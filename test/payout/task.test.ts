@@ -206,7 +206,22 @@ test.each([
   ['a large prize', { reward: { type: 'fs', amount: 1, cost: 50 }, guardrails: {} }, { largePrize: 5_000n }, 2],
   ['others', { reward: { type: 'loot' }, guardrails: {} }, { kyc: { ...KYC_DEFAULTS, other: 1 } }, 1],
 ])('the level is that of %s', (_, change, policy, level) => {
-  expect(parsed(task(0, change), under(policy))).toMatchObject({ kycRequired: level })
+  expect(parsed({ ...task(0, change), kyc: null }, under(policy))).toMatchObject({ kycRequired: level })
+})
+
+test.each<[string, object, TaskView, number | null]>([
+  ['the stream, which has judged it', { kyc: { required: 2, level: null } }, under({}), null],
+  ['another, under a policy', { kyc: null }, under({}), 0],
+  [
+    'another, under a policy by which unknown players are level 1',
+    { kyc: null },
+    under({ kyc: { ...KYC_DEFAULTS, unknown: 1 } }),
+    1,
+  ],
+  ['another, whose rule asks for a level', { kyc: null }, PLAIN, 0],
+  ['another, where nobody asks for one', { kyc: null, guardrails: {} }, PLAIN, null],
+])('what counts for a player whose level nobody has told, of a task by %s', (_, change, view, unknown) => {
+  expect(parsed({ ...task(0), ...change }, view)).toMatchObject({ kycUnknown: unknown })
 })
 
 test.each([

@@ -26,6 +26,8 @@ ALTER TABLE reward_ledger
     ('pending', 'held', 'frozen', 'reserved', 'sent', 'succeeded', 'failed', 'voided', 'expired')),
   ADD COLUMN pool_period  TEXT NOT NULL DEFAULT 'all',
   ADD COLUMN kyc_required SMALLINT NOT NULL DEFAULT 0,
+  -- What counts for a player whose level nobody has told; null: whoever wrote the task has judged that.
+  ADD COLUMN kyc_unknown  SMALLINT,
   ADD COLUMN soft_cap     NUMERIC(18,2),
   ADD COLUMN partner      TEXT,
   ADD COLUMN ordered      BOOLEAN NOT NULL DEFAULT false,
