@@ -46,7 +46,9 @@ export function termsOf(question: TermsQuestion, version: PolicyVersion, route: 
   const largePrize = pool?.largePrize ?? policy.largePrize
   const undeclared = poolId !== null && pool === undefined && policy.closedWorld
   const closed = undeclared ? `the policy declares no pool ${poolId}` : closedReason(question, pool)
-  const asks = kycAsked(question, version, largePrize !== undefined && cost >= largePrize)
+  // What nobody can price may be anything: it is taken for large, as in the stream, and for two people to approve.
+  const reaches = (bound: Cents | undefined): boolean => bound !== undefined && (!costing.ok || cost >= bound)
+  const asks = kycAsked(question, version, reaches(largePrize))
   return {
     poolPeriod: pool === undefined ? 'all' : periodOf(pool.period === 'all' ? 'never' : pool.period, pool.timeZone, at),
     terms: pool === undefined ? null : poolTerms(pool, version),
@@ -60,7 +62,7 @@ export function termsOf(question: TermsQuestion, version: PolicyVersion, route: 
       cost,
       route,
     }),
-    approvals: policy.fourEyesFrom !== undefined && cost >= policy.fourEyesFrom ? 2 : 1,
+    approvals: reaches(policy.fourEyesFrom) ? 2 : 1,
     partner: route?.partner ?? null,
     ordered: route?.ordered ?? false,
   }

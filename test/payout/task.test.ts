@@ -209,6 +209,18 @@ test.each([
   expect(parsed({ ...task(0, change), kyc: null }, under(policy))).toMatchObject({ kycRequired: level })
 })
 
+test('what nobody can price may be large, and takes as many people to approve as a prize may', () => {
+  const bounds = { largePrize: 5_000n, fourEyesFrom: 9_000n, kyc: { ...KYC_DEFAULTS, largePrize: 3 } }
+  const small = { ...task(0), reward: { type: 'cash', amount: 40, currency: 'EUR' }, kyc: null }
+  expect(parsed(small, under(bounds))).toMatchObject({ cost: 4_000n, approvals: 1, kycRequired: 2 })
+  const unpriced = { ...small, reward: { type: 'cash', amount: 40, currency: 'TRY' } }
+  expect(parsed(unpriced, under({ ...bounds, currency: 'EUR' }))).toMatchObject({
+    cost: 0n,
+    approvals: 2,
+    kycRequired: 3,
+  })
+})
+
 test.each<[string, object, TaskView, number | null]>([
   ['the stream, which has judged it', { kyc: { required: 2, level: null } }, under({}), null],
   ['another, under a policy', { kyc: null }, under({}), 0],

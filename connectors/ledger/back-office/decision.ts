@@ -18,7 +18,7 @@ import type { Change, HoldChange, RewardFacts, Verdict } from './facts.ts'
 export function decide(command: Command, facts: RewardFacts, position: PoolPosition | undefined): Verdict {
   switch (command.name) {
     case 'approve':
-      return approve(command, command.cost === undefined ? facts : { ...facts, cost: command.cost }, position)
+      return approve(command, facts, position)
     case 'reject':
       return openHold(facts) ?? { ...stay(facts), to: 'voided', hold: closed('rejected'), action: 'hold.rejected' }
     case 'assign':
@@ -39,12 +39,17 @@ export function decide(command: Command, facts: RewardFacts, position: PoolPosit
 
 function approve(
   command: Extract<Command, { name: 'approve' }>,
-  facts: RewardFacts,
+  known: RewardFacts,
   position: PoolPosition | undefined,
 ): Verdict {
-  const decided = openHold(facts)
-  const { hold } = facts
+  const decided = openHold(known)
+  const { hold } = known
   if (decided !== undefined || hold === null) return decided ?? refused('it has no review')
+  const facts = command.cost === undefined ? known : { ...known, cost: command.cost }
+  const unpriced = hold.reasons.some(({ by }) => by === 'no_rate')
+  if (!unpriced && facts.cost !== known.cost) {
+    return refused(`it costs ${formatMoney(known.cost)}; --cost is for one whose cost nobody could work out`)
+  }
   if (hold.approvedBy.includes(command.actor)) {
     return {
       kind: 'refused',
@@ -55,7 +60,7 @@ function approve(
   if (hold.approvals > 1 && facts.issuer === command.actor) {
     return refused(`${command.actor} issued it, so that two others must approve it`)
   }
-  if (facts.cost === 0n && hold.reasons.some(({ by }) => by === 'no_rate') && command.cost === undefined) {
+  if (facts.cost === 0n && unpriced && command.cost === undefined) {
     return refused(
       'nobody could work out what it costs its pool; say it with --cost, or publish the rate and pass --policy',
     )
