@@ -69,7 +69,7 @@ const allowGap = setting('allow-gap', {
   help: 'go on although retention has deleted a part of what is replayed or compared',
 })
 
-const yes = setting('yes', { type: 'flag', help: 'issue without asking (mode apply)' })
+const yes = setting('yes', { type: 'flag', eachTime: true, help: 'issue without asking (mode apply)' })
 
 export const replay = command({
   name: 'replay',
