@@ -50,6 +50,7 @@ const anyFacts: fc.Arbitrary<RewardFacts> = fc.record({
   wasSent: fc.boolean(),
   inFlight: fc.boolean(),
   taskHolds: reasons,
+  approvals: fc.constantFrom(1, 2),
   hold: fc.option(
     fc.record({
       id: fc.constant(1n),

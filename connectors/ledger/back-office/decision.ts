@@ -144,30 +144,39 @@ function release(command: Mandate, facts: RewardFacts, position: PoolPosition | 
   if (!facts.reserves && hold !== null && hold.decision === 'ended') {
     return backToReview({ ...facts, kycRequired: gates.kycRequired }, { reasons: hold.reasons, passed: gates.passed })
   }
-  const reviewed = facts.wasReserved || hold?.decision === 'approved'
+  return letGo(command, facts, { position, gates, action: 'reward.released' })
+}
+
+/** To its partner, or to the review that it has not had yet: that it was frozen or refused in between replaces none. */
+function letGo(
+  command: Mandate,
+  facts: RewardFacts,
+  of: {
+    readonly position: PoolPosition | undefined
+    readonly gates: Extract<Gates, { kind: 'open' }>
+    readonly action: string
+  },
+): Verdict {
+  const { position, gates, action } = of
+  const reviewed = facts.wasReserved || facts.hold?.decision === 'approved'
   const holds = reviewed ? [] : reviewsOf(command, facts)
   const admission: PersonalAdmission = facts.reserves
     ? KEPT
     : admitPersonally({ ...requestOf(facts), holds, reviewed, override: command.override }, position)
-  if (admission.kind === 'hold') {
-    return backToReview(
-      { ...facts, kycRequired: gates.kycRequired },
-      { reasons: admission.reasons, passed: gates.passed },
-    )
-  }
-  return reserve(facts, { admission, gates, hold: { kind: 'none' }, action: 'reward.released' })
+  if (admission.kind !== 'hold') return reserve(facts, { admission, gates, hold: { kind: 'none' }, action })
+  const ahead = { reasons: admission.reasons, passed: gates.passed }
+  return { ...backToReview({ ...facts, kycRequired: gates.kycRequired }, ahead), action }
 }
 
-function reviewsOf({ reviewFrom }: Mandate, { cost, taskHolds }: RewardFacts): HoldReason[] {
-  if (reviewFrom === null || cost < reviewFrom || taskHolds.some(({ by }) => by === 'large_prize'))
-    return [...taskHolds]
-  return [
-    ...taskHolds,
-    {
-      by: 'large_prize',
-      detail: `it costs ${formatMoney(cost)}, and from ${formatMoney(reviewFrom)} on somebody looks`,
-    },
-  ]
+function reviewsOf({ reviewFrom }: Mandate, { cost, taskHolds, approvals }: RewardFacts): HoldReason[] {
+  const holds = [...taskHolds]
+  if (reviewFrom !== null && cost >= reviewFrom && !holds.some(({ by }) => by === 'large_prize')) {
+    const detail = `it costs ${formatMoney(cost)}, and from ${formatMoney(reviewFrom)} on somebody looks`
+    holds.push({ by: 'large_prize', detail })
+  }
+  if (approvals > 1 && holds.length === 0)
+    holds.push({ by: 'large_prize', detail: 'a prize like this takes two people' })
+  return holds
 }
 
 function backToReview(
@@ -217,10 +226,7 @@ function resend(command: Mandate, facts: RewardFacts, position: PoolPosition | u
   if (status !== 'failed') return refused(`it is ${status}; only what has failed is sent again`)
   const gates = askGates(command, facts)
   if (gates.kind === 'refused') return gates
-  const admission: PersonalAdmission = facts.reserves
-    ? KEPT
-    : admitPersonally({ ...requestOf(facts), reviewed: true, override: command.override }, position)
-  return reserve(facts, { admission, gates, hold: { kind: 'none' }, action: 'reward.resent' })
+  return letGo(command, facts, { position, gates, action: 'reward.resent' })
 }
 
 /** In doubt: its reservation has stayed since it was sent (O4), so nothing more is taken (O2). */

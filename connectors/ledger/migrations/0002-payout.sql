@@ -10,7 +10,9 @@ CREATE TABLE reward_task (
   -- Null for tasks that had ended before this table existed.
   task       TEXT,
   -- Where it stands on reward.tasks; null: issued by hand.
-  source     JSONB
+  source     JSONB,
+  -- What somebody is to look at before it is paid, [{"by", "detail"}], where it was booked as something else than held.
+  reviews    JSONB
 );
 INSERT INTO reward_task (ledger_id, reward, guardrails, task, source)
 SELECT l.id, l.reward, l.guardrails, o.task, o.source
