@@ -5,6 +5,7 @@ import { openDatabase } from '../../connectors/ledger/database.ts'
 import { lockRewardsStatement } from '../../connectors/ledger/move-statements.ts'
 import { decideGates } from '../../core/gates.ts'
 import type { Player } from '../../core/model/player.ts'
+import { CENTS_MAX } from '../../core/money.ts'
 import type { ClaimedTask, Ledger, LedgerTask, PoolFacts } from '../../core/ports/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import {
@@ -215,6 +216,18 @@ describe('a frozen reward whose time is up', () => {
     await stopAll([entry(1, { guardrails: { frozen_expiry_ms } as never })])
     expect(await bench.query(sql`SELECT expires_at FROM reward_freeze`)).toEqual([{ expires_at: null }])
   })
+})
+
+test('what no ledger could hold goes to a person, and keeps nobody else waiting', async () => {
+  const most = { poolId: 'unbounded', terms: null, cost: CENTS_MAX }
+  const [kept, other] = [entry(1, { ...most, userId: 'p' }), entry(2, { userId: 'q' })]
+  await book(ledger, [kept, other])
+  await ledger.players(['p', 'q'].map((user) => change(user, { restrictions: [SELF_EXCLUSION] })))
+  await ledger.clear(await claim(ledger, 2))
+  await book(ledger, [entry(3, { ...most, userId: 'r' })])
+  await ledger.players(['p', 'q'].map((user) => change(user, {}, 2)))
+  expect(await ledger.thaw(admit, 10)).toMatchObject({ known: 2, held: 1 })
+  expect([await bench.status(kept), await bench.status(other)]).toEqual(['held', 'reserved'])
 })
 
 test('the look at the call gives the answers of the gates, for whatever player', async () => {
