@@ -109,6 +109,25 @@ describe('what becomes of a call', () => {
     expect(await ledger.budgets()).toMatchObject([{ spent: 10n, reserved: 0n }])
   })
 
+  test('is booked whatever its words are', async () => {
+    await book(ledger, entries(3))
+    const [first, second, third] = await send(ledger, 3)
+    if (first === undefined || second === undefined || third === undefined) throw new Error('nothing was claimed')
+    const { changed } = await ledger.settle([
+      { kind: 'retry', taskId: first.taskId, claim: first.claim, delayMs: 0, reason: 'no answer: \0' },
+      {
+        ...failure(second, true),
+        kind: 'failed',
+        taskId: second.taskId,
+        claim: second.claim,
+        reason: '\0',
+        inDoubt: true,
+      },
+      paid(third.taskId, 'po\0', '\0'),
+    ])
+    expect(changed.size).toBe(3)
+  })
+
   test('one that cannot be sent at all fails without a call', async () => {
     await book(ledger, [entry(0)])
     await ledger.settle([failure(only(await claim(ledger, 1)), false)])
