@@ -175,6 +175,12 @@ export interface Settled {
   readonly differing: readonly { readonly taskId: string; readonly first: string; readonly now: string }[]
 }
 
+export interface Waiting {
+  readonly partner: string
+  readonly tasks: number
+  readonly longestMs: number
+}
+
 export interface LedgerTotal {
   readonly status: RewardStatus
   readonly count: number
@@ -254,6 +260,8 @@ export interface Ledger {
   ): Promise<number>
   /** Tasks still to be paid: reserved or sent. */
   outstanding(): Promise<number>
+  /** By partner, configured or not: tasks that are due and that nobody has, and how long the first of them has been, ms. */
+  waiting(): Promise<readonly Waiting[]>
   totals(): Promise<readonly LedgerTotal[]>
   budgets(): Promise<readonly BudgetRow[]>
   /** The newest `limit` rows by last change, newest first. */
