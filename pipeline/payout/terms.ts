@@ -79,17 +79,17 @@ function poolTerms(pool: PoolPolicy, { policy, effectiveFrom }: PolicyVersion): 
   }
 }
 
-/** Geo is asked in the stream; here once more, for tasks that others wrote. */
+/** Geo is asked in the stream; here once more, for tasks that others wrote. Who is nowhere is in no country of a list. */
 function closedReason({ poolId, guardrails, geo, at }: TermsQuestion, pool: PoolPolicy | undefined): string | null {
   const day = (ms: number): string => new Date(ms).toISOString()
   if (pool?.from !== undefined && at < pool.from) return `pool ${poolId} opens at ${day(pool.from)}`
   if (pool?.until !== undefined && at >= pool.until) return `pool ${poolId} was closed at ${day(pool.until)}`
-  if (geo === null) return null
-  if (pool?.geo !== undefined && !pool.geo.includes(geo)) return `pool ${poolId} is not for players of ${geo}`
+  const elsewhere = (allowed: readonly string[]): boolean => geo === null || !allowed.includes(geo)
+  const of = geo ?? 'a country that the task does not name'
+  if (pool?.geo !== undefined && elsewhere(pool.geo)) return `pool ${poolId} is not for players of ${of}`
   // Others may have written null.
   const allowed = guardrails.geo ?? undefined
-  if (allowed !== undefined && !allowed.includes(geo)) return `the reward is not for players of ${geo}`
-  return null
+  return allowed !== undefined && elsewhere(allowed) ? `the reward is not for players of ${of}` : null
 }
 
 function kycAsked({ reward, guardrails }: TermsQuestion, { policy: { kyc } }: PolicyVersion, large: boolean): number {

@@ -243,6 +243,12 @@ test.each([
   ['closed since', {}, { until: AT }, 'pool nov_season was closed at 2025-11-03T11:38:30.000Z'],
   ['open until after', {}, { until: AT + 1 }, null],
   ['not for the country', { geo: 'DE' }, { geo: ['TR'] }, 'pool nov_season is not for players of DE'],
+  [
+    'for those who are in a country',
+    {},
+    { geo: ['TR'] },
+    'pool nov_season is not for players of a country that the task does not name',
+  ],
   ['for the country', { geo: 'TR' }, { geo: ['TR'] }, null],
   ['no pool at all', { pool_id: null }, {}, null],
 ] as const)('a pool that is %s', (_, change, pool, closed) => {
