@@ -25,6 +25,11 @@ export async function settle(database: Database, settlements: readonly Settlemen
   return database.write(async (run) => {
     const changed = new Set<string>()
     const differing: Differing[] = []
+    const givesBack = failed.filter(({ inDoubt }) => !inDoubt)
+    const paidIds = of('succeeded').map(({ taskId }) => taskId)
+    if (paidIds.length > 0 && givesBack.length > 0) {
+      await run(statements.poolsOfStatement([...paidIds, ...givesBack.map(({ taskId }) => taskId)]))
+    }
     for (const paid of waves(of('succeeded'))) differing.push(...(await succeed(run, paid, changed)))
     for (const statement of [
       ...(retry.length > 0 ? [statements.retryStatement(retry)] : []),

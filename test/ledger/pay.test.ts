@@ -298,3 +298,26 @@ describe('the look at the moment of the call', () => {
     ])
   })
 })
+
+test('two sinks of which each pays from one pool and gives back to the other do not wait for each other', async () => {
+  const two = [bench.open(), bench.open()] as const
+  for (let round = 0; round < 10; round++) {
+    const ofPool = (poolId: string, from: number) =>
+      Array.from({ length: 20 }, (_, n) => entry(round * 40 + from + n, { poolId })).map(({ taskId }) => taskId)
+    const [a, b] = [new Set(ofPool('a', 0)), new Set(ofPool('b', 20))]
+    await book(
+      bench.ledger,
+      [...a, ...b].map((_, n) => entry(round * 40 + n, { poolId: n < 20 ? 'a' : 'b' })),
+    )
+    const claimed = await send(bench.ledger, 40)
+    const [ofA, ofB] = [claimed.filter(({ taskId }) => a.has(taskId)), claimed.filter(({ taskId }) => b.has(taskId))]
+    const settlements = (pays: typeof claimed, fails: typeof claimed) => [
+      ...pays.map(({ taskId }) => paid(taskId)),
+      ...fails.map((each) => failure(each, false)),
+    ]
+    await Promise.all([
+      two[0].settle(settlements(ofA.slice(0, 10), ofB.slice(0, 10))),
+      two[1].settle(settlements(ofB.slice(10), ofA.slice(10))),
+    ])
+  }
+})
