@@ -42,13 +42,14 @@ export function askFuture(event: PlayerEvent, { state }: BatchContext): void {
 
 /**
  * An event from the future is dead-lettered, and its time is not to be believed; but a self-exclusion must protect whatever
- * the sender's clock says. So what protects is taken in as said when it arrived, and a later lifting lifts it. What would set
- * something free is left to whoever looks at the letter.
+ * the sender's clock says. So what protects is taken in as said at the partition's time when it arrived, and a lifting of a
+ * later time lifts it. What would set something free is left to whoever looks at the letter.
  */
 export function protectFromFuture(event: PlayerEvent, ingestTs: number, batch: BatchContext): void {
   const change = readProtection(event)
   if (change === undefined || !protectsAtOnce(change)) return
   const { userId, eventId } = event
-  const about = { userId, eventId, ts: ingestTs, at: batch.time.watermark ?? 0, timestamp: ingestTs }
+  const at = batch.time.watermark ?? 0
+  const about = { userId, eventId, ts: at, at, timestamp: ingestTs }
   toGates(batch, { kind: 'protection', ...about, change }, outputsMax(batch, userId))
 }

@@ -50,6 +50,15 @@ describe('protection by an event from the future', () => {
     expect(told(engine).slice(2)).toEqual(['player, kyc null', `created e ${at(2)}`])
   })
 
+  test('where old events are fed, what comes from the future is lifted by what is later among them', async () => {
+    const engine = engineOf({ type: 'loot' })
+    const ingestTs = T0 + 10_000 * MINUTE
+    const ahead = eventLine({ id: 'x', ts: ingestTs + 999 * MINUTE, name: 'rg_event', payload: { type: 'cool_off' } })
+    await engine.feed([login('e', 0), { value: ahead, ingestTs }, login('f', 1)])
+    await engine.feed([rg('y', 2, { type: 'cool_off', action: 'ended' })])
+    expect(told(engine).slice(-2)).toEqual(['player, kyc null', `created f ${at(2)}`])
+  })
+
   test('from the future a level is taken away and not given', async () => {
     const engine = engineOf({ type: 'cash', amount: 1 })
     const ahead = (id: string, payload: object) => ({
