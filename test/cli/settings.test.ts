@@ -65,7 +65,7 @@ describe('where a value comes from', () => {
 
   test('whatever changes money without a question is such a setting', () => {
     const agreeing = ['yes', 'override', 'not-paid']
-    const found = COMMANDS.flatMap(({ settings }) => settings as readonly Setting[])
+    const found = COMMANDS.flatMap(({ settings }) => settings)
     expect(new Set(found.filter(({ spec }) => spec.eachTime === true).map(({ name }) => name))).toEqual(
       new Set([...agreeing, 'cost']),
     )
