@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { hasCode, messageOf } from '../core/errors.ts'
 import { REWARD_STATUSES } from '../core/model/reward-status.ts'
 import type { Cents } from '../core/money.ts'
-import type { BudgetRow, Ledger } from '../core/ports/ledger.ts'
+import type { BudgetRow, Ledger, Waiting } from '../core/ports/ledger.ts'
 import type { Logger } from '../core/ports/logger.ts'
 import type { Metrics } from '../core/ports/metrics.ts'
 
@@ -16,13 +16,15 @@ const SHARE = 1 / 20
 
 /** Shows what the ledger holds, so that an alert can tell of a budget that runs out and of reviews that wait. */
 export function watchLedger(
-  ledger: Pick<Ledger, 'totals' | 'budgets'>,
+  ledger: Pick<Ledger, 'totals' | 'budgets' | 'waiting'>,
   { metrics, clock, logger }: { readonly metrics: Metrics; readonly clock: Clock; readonly logger: Logger },
 ): LedgerWatch {
   const stop = new AbortController()
+  let shown: ReadonlySet<string> = new Set()
   const look = async (): Promise<void> => {
     try {
       const [totals, budgets] = [await ledger.totals(), await ledger.budgets()]
+      shown = showWaiting(metrics, await ledger.waiting(), shown)
       for (const status of REWARD_STATUSES) {
         metrics.ledgerRewards.set(totals.find((total) => total.status === status)?.count ?? 0, { status })
       }
@@ -49,6 +51,13 @@ export function watchLedger(
       return looping
     },
   }
+}
+
+/** Answers the partners that are shown: one that nothing waits for any more waits for nothing. */
+function showWaiting(metrics: Metrics, waiting: readonly Waiting[], shown: ReadonlySet<string>): ReadonlySet<string> {
+  for (const partner of shown) metrics.partnerWaiting.set(0, { partner })
+  for (const { partner, longestMs } of waiting) metrics.partnerWaiting.set(longestMs / 1_000, { partner })
+  return new Set([...shown, ...waiting.map(({ partner }) => partner)])
 }
 
 function showPool(metrics: Metrics, { poolId: pool, budget, spent, reserved, overrun }: BudgetRow): void {

@@ -8,7 +8,7 @@ import { FROZEN, PLAYERS } from '../state/stores.ts'
 import { unfrozen } from './earned.ts'
 import type { BatchOutput } from './operator.ts'
 import { applyChange, type Moved, newPlayer, nextInstant, playerOf, settle, timeText } from './player-fold.ts'
-import type { ProtectionChange } from './protection-event.ts'
+import { LAST_INSTANT, type ProtectionChange } from './protection-event.ts'
 import type { EarnedReward } from './reward-task.ts'
 
 /**
@@ -182,9 +182,6 @@ function judge(
     },
   }
 }
-
-/** The end of the year 9999: what RFC 3339 can write. */
-const LAST_INSTANT = 253_402_300_799_999
 
 const FROZEN_FULL: HoldReason = {
   by: 'frozen_limit',

@@ -1,4 +1,5 @@
 import type { PlayerEvent } from '../core/model/event.ts'
+import { KYC_LEVEL_MAX } from '../core/model/player.ts'
 import { RESTRICTION_KIND_LENGTH_MAX } from '../state/player-state.ts'
 import { parseTimestamp } from './timestamp.ts'
 import { isObject } from './type-checks.ts'
@@ -36,10 +37,17 @@ export function isAboutProtection({ eventName }: PlayerEvent): boolean {
   return eventName === 'rg_event' || eventName === 'kyc_status_changed'
 }
 
+/** It can only stop rewards, whatever was known before. */
+export function protectsAtOnce(change: ProtectionChange): boolean {
+  return change.kind === 'restricted' || (change.kind === 'kyc' && change.level === 0)
+}
+
 type Payload = Readonly<Record<string, unknown>>
 
 function readKyc({ kyc_level: level, status }: Payload): ProtectionChange | undefined {
-  if (typeof level === 'number') return { kind: 'kyc', level: Math.max(0, level) }
+  if (typeof level === 'number') {
+    return { kind: 'kyc', level: Math.min(KYC_LEVEL_MAX, Math.max(0, Math.floor(level))) }
+  }
   return KYC_LOST.has(word(status)) ? { kind: 'kyc', level: 0 } : undefined
 }
 
@@ -47,7 +55,7 @@ function readRestriction({ type, action: given, until }: Payload): ProtectionCha
   const { kind, verb } = parts(word(type))
   const action = word(given)
   const lifts = LIFTING.has(action) || LIFTING.has(verb)
-  if (kind === 'all') return lifts ? { kind: 'all-lifted' } : undefined
+  if (lifts && kind === 'all') return { kind: 'all-lifted' }
   if (lifts && (kind === 'limit' || kind === 'limits')) return { kind: 'limits-lifted' }
   const restriction = kind === '' ? 'unspecified' : kind
   if (lifts) return { kind: 'lifted', restriction }
@@ -77,10 +85,18 @@ function parts(type: string): { readonly kind: string; readonly verb: string } {
   const at = type.lastIndexOf('_')
   const verb = type.slice(at + 1)
   const isVerb = at > 0 && (LIFTING.has(verb) || REACHED.has(verb))
-  return { kind: (isVerb ? type.slice(0, at) : type).slice(0, RESTRICTION_KIND_LENGTH_MAX), verb: isVerb ? verb : '' }
+  return { kind: storable(isVerb ? type.slice(0, at) : type), verb: isVerb ? verb : '' }
 }
+
+/** A name that no ledger refuses: were it refused, the player would go unprotected there. */
+function storable(kind: string): string {
+  return kind.slice(0, RESTRICTION_KIND_LENGTH_MAX).replaceAll(/\p{Surrogate}|\p{Cc}/gu, '_')
+}
+
+/** The end of the year 9999: what RFC 3339 can write. An end beyond it is none. */
+export const LAST_INSTANT = 253_402_300_799_999
 
 function endOf(until: unknown): number | null {
   const end = typeof until === 'string' ? parseTimestamp(until) : Number.NaN
-  return Number.isNaN(end) ? null : end
+  return end <= LAST_INSTANT ? end : null
 }

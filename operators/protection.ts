@@ -1,6 +1,7 @@
+import type { PlayerEvent } from '../core/model/event.ts'
 import { PLAYERS } from '../state/stores.ts'
-import { type Arrival, type Operator, toGates } from './operator.ts'
-import { isAboutProtection, readProtection } from './protection-event.ts'
+import { type Arrival, type BatchContext, type Operator, toGates } from './operator.ts'
+import { isAboutProtection, protectsAtOnce, readProtection } from './protection-event.ts'
 
 /**
  * Hands what an event says of KYC and responsible gaming to the gates, before any rule has seen the event: a reward that
@@ -22,11 +23,33 @@ export function createProtection(): Operator<Arrival, Arrival> {
         const { userId, eventId, ts } = event
         const at = Math.max(ts, batch.time.watermark ?? ts)
         const { timestamp } = record
-        const waiting = batch.state.get(PLAYERS, userId)?.frozen.length ?? 0
-        // What is known of the player changes by the event, and may have by time before it.
-        toGates(batch, { kind: 'protection', userId, eventId, ts, at, timestamp, change }, waiting + 2)
+        toGates(batch, { kind: 'protection', userId, eventId, ts, at, timestamp, change }, outputsMax(batch, userId))
       }
       next(arrival)
     },
   }
+}
+
+/** What is known of the player changes by the event, and may have by time before it. */
+function outputsMax({ state }: BatchContext, userId: string): number {
+  return (state.get(PLAYERS, userId)?.frozen.length ?? 0) + 2
+}
+
+/** Of an event that lies in the future: announces its player. */
+export function askFuture(event: PlayerEvent, { state }: BatchContext): void {
+  if (isAboutProtection(event)) state.ask(PLAYERS, event.userId)
+}
+
+/**
+ * An event from the future is dead-lettered, and its time is not to be believed; but a self-exclusion must protect whatever
+ * the sender's clock says. So what protects is taken in as said at the partition's time when it arrived, and a lifting of a
+ * later time lifts it. What would set something free is left to whoever looks at the letter.
+ */
+export function protectFromFuture(event: PlayerEvent, ingestTs: number, batch: BatchContext): void {
+  const change = readProtection(event)
+  if (change === undefined || !protectsAtOnce(change)) return
+  const { userId, eventId } = event
+  const at = batch.time.watermark ?? 0
+  const about = { userId, eventId, ts: at, at, timestamp: ingestTs }
+  toGates(batch, { kind: 'protection', ...about, change }, outputsMax(batch, userId))
 }

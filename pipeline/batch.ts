@@ -9,6 +9,7 @@ import {
   isFull,
   type Turn,
 } from '../operators/operator.ts'
+import { askFuture, protectFromFuture } from '../operators/protection.ts'
 import { Pending } from '../operators/pending.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import type { HeldBound, StagedState } from '../state/staged-state.ts'
@@ -101,7 +102,10 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   }
   const line = topology.line.bind(context)
   state.ask(META, TASK_META_KEY)
-  for (const input of inputs) if (input.kind === 'event') line.ask(input)
+  for (const input of inputs) {
+    if (input.kind === 'event') line.ask(input)
+    else if (input.kind === 'rejected' && input.event !== undefined) askFuture(input.event, context)
+  }
   line.askWaiting()
   const expiry = batch.expireSeen && batch.watermark !== undefined ? await state.expireSeen(batch.watermark) : undefined
   // 3. one read for all of it
@@ -144,7 +148,7 @@ function processAll(inputs: readonly Input[], line: BoundLine<Arrival>, context:
       output.counts.events++
       line.process(input)
     } else if (input.kind === 'tick') time.advance(input.ts)
-    else reject(input, output)
+    else reject(input, context)
     if (!pending.isEmpty) line.release()
   }
   return inputs.length
@@ -181,7 +185,9 @@ function heldTurn(key: string, { data, ingestTs }: HeldEvent): Turn {
   return { event, ingestTs, lane: 'strict', scorings: [] }
 }
 
-function reject(input: Input & { kind: 'rejected' }, output: BatchOutput): void {
+function reject(input: Input & { kind: 'rejected' }, context: BatchContext): void {
+  const { output } = context
+  if (input.event !== undefined) protectFromFuture(input.event, input.record.timestamp, context)
   output.counts.events++
   output.counts[input.reason]++
   output.dlq.push(deadLetter(input, inputOf(input.record)))

@@ -35,8 +35,9 @@ const TIMERS_MAX = 1_000
 export async function passGates(batch: BatchContext, { due }: DueTimers, gated: boolean): Promise<void> {
   const { state, gates, output, time } = batch
   if (!gated) return passAll(gates, output)
-  const { watermark } = time
-  if (watermark === undefined || (gates.length === 0 && due.length === 0)) return
+  if (gates.length === 0 && due.length === 0) return
+  // Before the first event that counts, one from the future may have told of a protection.
+  const { watermark = 0 } = time
   askGates(state, gates, due)
   await state.loadMore()
   const decided = decideInputs(state, gates, { due, watermark })

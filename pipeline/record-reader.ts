@@ -1,4 +1,5 @@
 import { FUTURE_MS_MAX } from '../core/durations.ts'
+import type { PlayerEvent } from '../core/model/event.ts'
 import type { LogRecord } from '../core/ports/log.ts'
 import { TICK_HEADER } from '../core/topics.ts'
 import type { Normalized } from '../operators/normalize.ts'
@@ -17,6 +18,8 @@ export type Input =
       readonly eventId: string | undefined
       readonly userId: string | undefined
       readonly record: LogRecord
+      /** The event, where only its time is wrong. */
+      readonly event?: PlayerEvent
     }
 
 export type RecordReader = (record: LogRecord, rules: RuleSet) => Input
@@ -39,7 +42,7 @@ export function createRecordReader({ normalize }: ReaderOptions): RecordReader {
     const ingestTs = record.timestamp
     if (event.ts > ingestTs + FUTURE_MS_MAX) {
       const detail = `ts ${new Date(event.ts).toISOString()} is more than 5 minutes ahead of the ingest time ${new Date(ingestTs).toISOString()}; check the sender's clock`
-      return { kind: 'rejected', reason: 'future', detail, eventId: event.eventId, userId: event.userId, record }
+      return { kind: 'rejected', reason: 'future', detail, eventId: event.eventId, userId: event.userId, record, event }
     }
     return {
       kind: 'event',

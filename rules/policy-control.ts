@@ -191,12 +191,13 @@ export function planPolicies(known: PolicyState, policies: Iterable<PolicySource
   const unchanged: PolicySource[] = []
   const refused: RuleProblem[] = []
   const edited: EditedPolicy[] = []
-  for (const source of [...policies].sort((a, b) => compareVersions(a.policy.version, b.policy.version))) {
+  const all = [...policies]
+  for (const source of all.toSorted((a, b) => compareVersions(a.policy.version, b.policy.version))) {
     const { version } = source.policy
     const before = known.published.get(version)
     const problem =
       before === undefined
-        ? (untimely(source, moment) ?? tooMany(source, known, publish))
+        ? (untimely(source, moment) ?? otherCurrency(source, known, all) ?? tooMany(source, known, publish))
         : changed(source, before.record)
     if (before?.source.contentHash === source.contentHash) unchanged.push(source)
     else if (problem === undefined) {
@@ -234,6 +235,23 @@ function recordOf(
 function untimely(source: PolicySource, { begun, nowMs }: PolicyMoment): RuleProblem | undefined {
   const fault = begun && source.effectiveFrom !== undefined ? tooSoon(source.effectiveFrom, nowMs) : undefined
   return fault && problemAtMeta(source, 'effective_from', { code: 'ONCEWARD_E_RULE_TOO_SOON', ...fault })
+}
+
+/** What was reserved and spent of a pool is in the ledger as amounts alone: in two currencies their sum would mean nothing. */
+function otherCurrency(
+  source: PolicySource,
+  known: PolicyState,
+  policies: readonly PolicySource[],
+): RuleProblem | undefined {
+  const { version, currency } = source.policy
+  const others = [...[...known.published.values()].map((published) => published.source), ...policies]
+  const other = others.find(({ policy }) => policy.currency !== currency)?.policy
+  if (other === undefined) return undefined
+  return problemAtMeta(source, 'version', {
+    code: 'ONCEWARD_E_POLICY_INVALID',
+    message: `policy ${version} is in ${currency}, and policy ${other.version} in ${other.currency}: what a pool has spent would be a sum of both`,
+    hint: 'keep the currency, and write rates for others; a new currency needs a new installation (--prefix, and a ledger of its own)',
+  })
 }
 
 function tooMany(source: PolicySource, known: PolicyState, publish: readonly unknown[]): RuleProblem | undefined {

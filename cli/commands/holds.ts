@@ -43,6 +43,7 @@ const show = command({
 
 const cost = setting('cost', {
   type: 'text',
+  eachTime: true,
   placeholder: 'AMOUNT',
   help: 'what it costs its pool, for a reward that is held because nobody could work that out (no_rate)',
 })

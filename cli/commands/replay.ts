@@ -69,7 +69,7 @@ const allowGap = setting('allow-gap', {
   help: 'go on although retention has deleted a part of what is replayed or compared',
 })
 
-const yes = setting('yes', { type: 'flag', help: 'issue without asking (mode apply)' })
+const yes = setting('yes', { type: 'flag', eachTime: true, help: 'issue without asking (mode apply)' })
 
 export const replay = command({
   name: 'replay',
@@ -83,7 +83,8 @@ export const replay = command({
 
     In mode shadow that is all. In mode apply, the missing reward tasks are shown and, once somebody agrees (or with
     --yes), written to the real reward.tasks. Their ids are those that the worker would have given them, and the ledger
-    takes an id once, so nothing can be paid twice. Scores are never touched.
+    takes an id once, so nothing can be paid twice. What KYC or a restriction stopped in the replay is written as frozen, and
+    waits for somebody to release it. Scores are never touched.
 
     The range and the rules are fixed when a replay begins. Ctrl-C stops it; the same command continues it with the same
     result, and --mode apply may be given to one that ran as shadow. A replay that does not start at the beginning has an

@@ -155,6 +155,7 @@ const release = command({
 
 const notPaid = setting('not-paid', {
   type: 'flag',
+  eachTime: true,
   help: 'you have looked for the request id at the partner, and it has not paid: needed for what is in doubt',
 })
 

@@ -211,6 +211,11 @@ async function issue(parts: ReplayParts, replay: PreparedReplay, findings: Findi
   if (decision.kind === 'refuse') throw new OncewardError(decision.code, decision.reason)
   if (decision.kind === 'nothing') return terminal.note('nothing is missing; nothing was issued')
   if (decision.kind !== 'issue') return terminal.note('nothing was issued')
-  const issued = await issueMissing({ log, clock, replay, normalize, shown: findings.missing, signal })
+  const { issued, frozen } = await issueMissing({ log, clock, replay, normalize, shown: findings.missing, signal })
+  if (frozen > 0) {
+    terminal.note(
+      `${formatCount(frozen)} of these are frozen, for KYC or a restriction of the player stands against them; nothing lets them go by itself, release them with: onceward rewards release --frozen-by stream`,
+    )
+  }
   terminal.note(`${formatCount(issued)} reward tasks issued on ${replay.real.rewards}`)
 }

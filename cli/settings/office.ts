@@ -32,11 +32,13 @@ export const optionalWhy = setting('reason', {
 
 const yes = setting('yes', {
   type: 'flag',
+  eachTime: true,
   help: 'carry it out after the dry run without asking; without it, nothing is changed unless you confirm on a terminal',
 })
 
 export const override = setting('override', {
   type: 'flag',
+  eachTime: true,
   help: 'go past the budget and the KYC level, audited with your reason; never past responsible gaming, never in place of a second person',
 })
 

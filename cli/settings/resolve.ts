@@ -28,6 +28,10 @@ export async function resolveSettings(
   const values: Record<string, unknown> = {}
   for (const setting of command.settings) {
     const given = sources.map((source) => source.given.get(setting.name)).find((found) => found !== undefined)
+    if (setting.spec.eachTime === true && given !== undefined && given !== flags.given.get(setting.name)) {
+      problems.push(onlyByFlag(setting, given))
+      continue
+    }
     const outcome = valueOf(command, setting, given)
     if ('problem' in outcome) {
       if (given !== undefined || !problems.some((known) => known.setting === setting.name))
@@ -75,6 +79,12 @@ function valueOf(
   const clause = setting.spec.secret === true ? withoutQuotes(read.problem) : read.problem
   const message = `${given?.place ?? flagOf(setting)}: ${clause}`
   return { problem: { code: 'ONCEWARD_E_SETTING_INVALID', message } }
+}
+
+function onlyByFlag(setting: Setting, { place }: Given): Problem {
+  const flag = flagOf(setting)
+  const message = `${place}: ${flag} is given with each call, for it would count for all that follow; take it out here and write ${flag}`
+  return { code: 'ONCEWARD_E_SETTING_INVALID', message }
 }
 
 function missing(command: Configurable, setting: Setting): Problem {

@@ -12,6 +12,8 @@ export interface SettingSpec extends Bounds {
   readonly placeholder?: string
   /** Never shown in a message. */
   readonly secret?: boolean
+  /** Agrees to something: only a flag says it, each time anew, and never a variable or a file that is there for good. */
+  readonly eachTime?: boolean
   /** May also be written as a plain argument, in the order of the command's settings. */
   readonly positional?: boolean
 }

@@ -23,6 +23,7 @@ export function reachLedger(ledger: Ledger, process: SimulatedProcess, down: { u
     thaw: (admit, limit) => call('thaw', () => ledger.thaw(admit, limit)),
     reroute: (which, route) => call('reroute', () => ledger.reroute(which, route)),
     outstanding: () => call('outstanding', () => ledger.outstanding()),
+    waiting: () => call('waiting', () => ledger.waiting()),
     totals: () => call('totals', () => ledger.totals()),
     budgets: () => call('budgets', () => ledger.budgets()),
     latest: (limit) => call('latest', () => ledger.latest(limit)),

@@ -20,6 +20,7 @@ import type {
   PlayerChange,
   Settled,
   Settlement,
+  Waiting,
 } from '../../core/ports/ledger.ts'
 import { MemoryPools } from './ledger-pools.ts'
 
@@ -154,6 +155,17 @@ export class MemoryLedger implements Ledger {
     return moved
   }
 
+  async waiting(): Promise<readonly Waiting[]> {
+    const now = this.#clock.now()
+    const waiting = new Map<string, Waiting>()
+    for (const { partner, availableAt } of this.outbox.values()) {
+      if (availableAt > now) continue
+      const { tasks, longestMs } = waiting.get(partner) ?? { tasks: 0, longestMs: 0 }
+      waiting.set(partner, { partner, tasks: tasks + 1, longestMs: Math.max(longestMs, now - availableAt) })
+    }
+    return [...waiting.values()]
+  }
+
   async outstanding(): Promise<number> {
     return this.outbox.size
   }
@@ -273,10 +285,10 @@ export class MemoryLedger implements Ledger {
     return { kind: 'frozen', reasons }
   }
 
-  #stopped({ task: { userId, kycRequired } }: Entry): readonly FreezeReason[] {
+  #stopped({ task: { userId, kycRequired, kycUnknown: unknown } }: Entry): readonly FreezeReason[] {
     const player = this.#players.get(userId)?.player ?? UNKNOWN_PLAYER
     // Whose level nobody has told was judged when the task was made, by what the policy says of unknown players.
-    const kycUnknown = Number.POSITIVE_INFINITY
+    const kycUnknown = unknown ?? Number.POSITIVE_INFINITY
     const decision = decideGates({ player, kycRequired, kycUnknown, at: this.#clock.now() })
     return decision.kind === 'pass' ? [] : decision.reasons
   }

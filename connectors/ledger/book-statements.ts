@@ -3,6 +3,7 @@ import { type SQLQuery, sql } from '@databases/pg'
 import { type Cents, formatMoney } from '../../core/money.ts'
 import type { LedgerTask } from '../../core/ports/ledger.ts'
 import type { Beginning } from './booking.ts'
+import { BUDGET_CLOSED } from './move-statements.ts'
 
 /**
  * What the ledger knows of tasks. To be asked after the pools are locked, in a statement of its own: so it sees what the
@@ -36,7 +37,8 @@ export function beginStatement(beginnings: readonly Beginning[]): SQLQuery {
         ${column((t) => t.currency)}::text[], ${money((t) => t.cost)}::numeric[], ${column((t) => t.ruleId)}::text[],
         ${column((t) => t.ruleVersion)}::text[], ${column((t) => t.threshold)}::numeric[],
         ${column((t) => t.period)}::text[], ${column((t) => t.eventId)}::text[], ${money((t) => t.softCap)}::numeric[],
-        ${column((t) => t.kycRequired)}::smallint[], ${column((t) => t.approvals)}::smallint[],
+        ${column((t) => t.kycRequired)}::smallint[], ${column((t) => t.kycUnknown)}::smallint[],
+        ${column((t) => t.approvals)}::smallint[],
         ${column((t) => t.partner)}::text[], ${column((t) => t.ordered)}::boolean[],
         ${column((t) => t.payer)}::boolean[], ${column((t) => t.origin)}::text[],
         ${column((t) => t.issuedAt)}::timestamptz[], ${beginnings.map((b) => b.status)}::text[],
@@ -44,28 +46,28 @@ export function beginStatement(beginnings: readonly Beginning[]): SQLQuery {
         ${column((t) => JSON.stringify(t.reward))}::text[], ${column((t) => JSON.stringify(t.guardrails))}::text[],
         ${column((t) => t.raw)}::text[],
         ${column((t) => (t.source === null ? null : JSON.stringify(t.source)))}::text[],
-        ${beginnings.map(holdsOf)}::text[], ${beginnings.map((b) => b.freeze && JSON.stringify(b.freeze.reasons))}::text[],
+        ${beginnings.map(holdsOf)}::text[], ${beginnings.map(reviewsOf)}::text[], ${beginnings.map((b) => b.freeze && JSON.stringify(b.freeze.reasons))}::text[],
         ${beginnings.map((b) => b.freeze?.expiresAt ?? null)}::timestamptz[]
       ) WITH ORDINALITY AS t(
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, rule_id, rule_version, threshold,
-        period, event_id, soft_cap, kyc_required, approvals, partner, ordered, payer, origin, issued_at, status, reason,
-        failure, reward, guardrails, task, source, holds, freeze_reasons, expires_at, ordinal
+        period, event_id, soft_cap, kyc_required, kyc_unknown, approvals, partner, ordered, payer, origin, issued_at, status, reason,
+        failure, reward, guardrails, task, source, holds, reviews, freeze_reasons, expires_at, ordinal
       )
     ), begun AS (
       INSERT INTO reward_ledger (
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, rule_id, rule_version, threshold,
-        period, event_id, soft_cap, kyc_required, approvals, partner, ordered, payer, origin, issued_at, status, reason,
+        period, event_id, soft_cap, kyc_required, kyc_unknown, approvals, partner, ordered, payer, origin, issued_at, status, reason,
         failure, reserves
       )
       SELECT
         reward_task_id, user_id, pool_id, pool_period, type, value, currency, cost, rule_id, rule_version, threshold,
-        period, event_id, soft_cap, kyc_required, approvals, partner, ordered, payer, origin, issued_at, status, reason,
+        period, event_id, soft_cap, kyc_required, kyc_unknown, approvals, partner, ordered, payer, origin, issued_at, status, reason,
         failure, status = 'reserved'
       FROM tasks ORDER BY ordinal
       RETURNING id, reward_task_id
     ), texts AS (
-      INSERT INTO reward_task (ledger_id, reward, guardrails, task, source)
-      SELECT b.id, t.reward::jsonb, t.guardrails::jsonb, t.task, t.source::jsonb
+      INSERT INTO reward_task (ledger_id, reward, guardrails, task, source, reviews)
+      SELECT b.id, t.reward::jsonb, t.guardrails::jsonb, t.task, t.source::jsonb, t.reviews::jsonb
       FROM tasks t JOIN begun b USING (reward_task_id) ORDER BY b.id
     ), queued AS (
       INSERT INTO reward_outbox (ledger_id, partner, user_id, ordered)
@@ -97,6 +99,17 @@ function besides(beginnings: readonly Beginning[]): SQLQuery {
 
 function holdsOf({ admission }: Beginning): string | null {
   return admission?.kind === 'hold' ? JSON.stringify(admission.reasons) : null
+}
+
+/**
+ * What stands ahead of a reward that was frozen or refused before anybody came to look: so that it is not passed over by
+ * whoever lets it go later.
+ */
+function reviewsOf({ task: { holds, closed }, status }: Beginning): string | null {
+  if (status !== 'frozen' && status !== 'failed') return null
+  const said = closed === null || holds.some(({ detail }) => detail === closed)
+  const reviews = said ? holds : [...holds, { by: BUDGET_CLOSED, detail: closed }]
+  return reviews.length === 0 ? null : JSON.stringify(reviews)
 }
 
 function moneyText(cents: Cents | null): string | null {

@@ -13,8 +13,8 @@ import { book } from './book.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts'
 import { claimStatement, claimTurnStatement, clearStatement, rerouteStatement } from './pay-statements.ts'
 import { playersStatement } from './protection.ts'
-import { BUDGETS, latestStatement, OUTSTANDING, TOTALS } from './read-statements.ts'
-import { budgetOf, claimedOf, clearanceOf, countOf, rowOf, totalOf } from './rows.ts'
+import { BUDGETS, latestStatement, OUTSTANDING, TOTALS, WAITING } from './read-statements.ts'
+import { budgetOf, claimedOf, clearanceOf, countOf, rowOf, totalOf, waitingOf } from './rows.ts'
 import { settle } from './settle.ts'
 import { thaw } from './thaw.ts'
 
@@ -48,6 +48,7 @@ export function openPostgresLedger(options: PostgresLedgerOptions): Ledger {
       return countOf(await database.write((run) => run(rerouteStatement(which, routes))))
     },
     outstanding: async () => countOf(await database.read(OUTSTANDING)),
+    waiting: async () => (await database.read(WAITING)).map(waitingOf),
     totals: async () => (await database.read(TOTALS)).map(totalOf),
     budgets: async () => (await database.read(BUDGETS)).map(budgetOf),
     latest: async (limit) => (await database.read(latestStatement(limit))).map(rowOf),

@@ -115,7 +115,7 @@ export function moveStatement(moves: readonly Move[]): SQLQuery {
 /** Everything of rewards that `admit` is asked about again. For use in the SELECT list and FROM of a statement over `l`. */
 export const STORED_COLUMNS = sql`
   l.id, l.reward_task_id, l.user_id, l.status, l.reserves, l.pool_id, l.pool_period, l.type, l.value, l.currency, l.cost,
-  l.rule_id, l.rule_version, l.threshold::float8 AS threshold, l.period, l.event_id, l.soft_cap, l.kyc_required,
+  l.rule_id, l.rule_version, l.threshold::float8 AS threshold, l.period, l.event_id, l.soft_cap, l.kyc_required, l.kyc_unknown,
   l.approvals, l.partner, l.ordered, l.payer, l.origin, l.issued_at, t.reward, t.guardrails, t.source, t.task`
 
 /**

@@ -105,6 +105,19 @@ const EXPIRY_MS = sql`
     THEN (t.guardrails->>'frozen_expiry_ms')::float8 END`
 
 /**
+ * Locks the pools of rewards in the order of ./pools.ts. Only for a transaction of which two statements move pools, each in
+ * order: two of such would wait for each other in a circle where each has one pool and wants the other's.
+ */
+export function poolsOfStatement(taskIds: readonly string[]): SQLQuery {
+  return sql`
+    SELECT pool_id FROM reward_budget
+    WHERE (pool_id, period) IN (
+      SELECT pool_id, pool_period FROM reward_ledger WHERE reward_task_id = ANY(${taskIds}::text[]) AND pool_id IS NOT NULL
+    )
+    ORDER BY pool_id COLLATE "C", period COLLATE "C" FOR UPDATE`
+}
+
+/**
  * Books payments. The condition on the status makes it idempotent: of two sinks that both saw the wallet's answer, the
  * second waits for the row, sees it succeeded and moves nothing, so the budget is charged once. It asks for no claim,
  * because a payment is a fact whoever saw it; that is also why it may follow on any other state. `queued`: it came the

@@ -1,7 +1,8 @@
 /**
  * The player's protection as SQL asks for it, at the moment of the call and when it looks whether a frozen reward may go.
  * The same answers as decideGates of core/gates.ts (a test compares them), with one difference: a player whose level nobody
- * has told passes here, because the stream has judged with what counts for unknown ones before it made the task.
+ * has told passes here where the stream has judged with what counts for unknown ones before it made the task, which is where
+ * kyc_unknown is null.
  */
 import { type SQLQuery, sql } from '@databases/pg'
 import { type Restriction } from '../../core/model/player.ts'
@@ -9,7 +10,7 @@ import type { PlayerChange } from '../../core/ports/ledger.ts'
 
 /** Over `p` (player_state, or nothing) and `l` (reward_ledger). */
 const RESTRICTED = sql`COALESCE(p.restricted_until > now(), false)`
-const KYC_LOW = sql`COALESCE(p.kyc_level < l.kyc_required, false)`
+const KYC_LOW = sql`COALESCE(COALESCE(p.kyc_level, l.kyc_unknown) < l.kyc_required, false)`
 
 export const STOPPED = sql`(${RESTRICTED} OR ${KYC_LOW})`
 

@@ -3,6 +3,11 @@ import { type SQLQuery, sql } from '@databases/pg'
 
 export const OUTSTANDING = sql`SELECT count(*)::int AS count FROM reward_outbox`
 
+/** What was sent to a partner that is configured no more stands here for ever: nobody else may pay it. */
+export const WAITING = sql`
+  SELECT partner, count(*)::int AS tasks, (extract(epoch FROM now() - min(available_at)) * 1000)::float8 AS longest_ms
+  FROM reward_outbox WHERE available_at <= now() GROUP BY partner ORDER BY partner`
+
 export const TOTALS = sql`
   SELECT status, count(*)::int AS count, sum(cost) AS cost FROM reward_ledger GROUP BY status ORDER BY status`
 

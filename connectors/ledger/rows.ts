@@ -10,6 +10,7 @@ import type {
   LedgerTask,
   LedgerTotal,
   PoolTerms,
+  Waiting,
 } from '../../core/ports/ledger.ts'
 
 export type Row = Readonly<Record<string, unknown>>
@@ -136,6 +137,7 @@ export function storedOf(row: Row): StoredReward {
       guardrails: row['guardrails'] as LedgerTask['guardrails'],
       softCap: moneyOf(row, 'soft_cap'),
       kycRequired: row['kyc_required'] as number,
+      kycUnknown: row['kyc_unknown'] as number | null,
       holds: [],
       approvals: row['approvals'] as number,
       partner: row['partner'] as string | null,
@@ -198,6 +200,14 @@ export function totalOf(row: Row): LedgerTotal {
     status: row['status'] as LedgerTotal['status'],
     count: row['count'] as number,
     cost: parseMoney(row['cost'] as string),
+  }
+}
+
+export function waitingOf(row: Row): Waiting {
+  return {
+    partner: row['partner'] as string,
+    tasks: row['tasks'] as number,
+    longestMs: row['longest_ms'] as number,
   }
 }
 

@@ -7,14 +7,29 @@ import { differingOf, paidOf, taskIdOf } from './rows.ts'
 type Of<K extends Settlement['kind']> = Extract<Settlement, { kind: K }>
 type Differing = Settled['differing'][number]
 
+/** No verdict is lost for its words, which may be a partner's: Postgres holds every text but one with U+0000. */
+function withoutNul(settlement: Settlement): Settlement {
+  const clean = (text: string): string => text.replaceAll('\0', '\uFFFD')
+  if (settlement.kind === 'released') return settlement
+  if (settlement.kind !== 'succeeded') return { ...settlement, reason: clean(settlement.reason) }
+  const { payoutId, payoutStatus } = settlement
+  return { ...settlement, payoutId: clean(payoutId), payoutStatus: clean(payoutStatus) }
+}
+
 /** Payments go first: they outrank what else is said of a task. */
 export async function settle(database: Database, settlements: readonly Settlement[]): Promise<Settled> {
   if (settlements.length === 0) return { changed: new Set(), differing: [] }
-  const of = <K extends Settlement['kind']>(kind: K): Of<K>[] => settlements.filter((s): s is Of<K> => s.kind === kind)
+  const storable = settlements.map(withoutNul)
+  const of = <K extends Settlement['kind']>(kind: K): Of<K>[] => storable.filter((s): s is Of<K> => s.kind === kind)
   const [retry, failed, released] = [of('retry'), of('failed'), of('released')]
   return database.write(async (run) => {
     const changed = new Set<string>()
     const differing: Differing[] = []
+    const givesBack = failed.filter(({ inDoubt }) => !inDoubt)
+    const paidIds = of('succeeded').map(({ taskId }) => taskId)
+    if (paidIds.length > 0 && givesBack.length > 0) {
+      await run(statements.poolsOfStatement([...paidIds, ...givesBack.map(({ taskId }) => taskId)]))
+    }
     for (const paid of waves(of('succeeded'))) differing.push(...(await succeed(run, paid, changed)))
     for (const statement of [
       ...(retry.length > 0 ? [statements.retryStatement(retry)] : []),

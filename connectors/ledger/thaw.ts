@@ -7,10 +7,12 @@
  * never expires. One whose player is free again goes although its time is up, too: it was late by our doing.
  */
 import { type SQLQuery, sql } from '@databases/pg'
+import { CENTS_MAX } from '../../core/money.ts'
 import type { Admit, Booked } from '../../core/ports/ledger.ts'
 import type { Database } from './database.ts'
 import {
   admissionMove,
+  BUDGET_CLOSED,
   type Move,
   moveStatement,
   needsAdmission,
@@ -52,7 +54,17 @@ function moveOf(reward: ThawableReward, pools: LockedPools, admit: Admit): Move 
   }
   if (!needsAdmission(reward)) return admissionMove(ledgerId, { kind: 'reserve' }, told)
   const terms = task.poolId === null ? null : (pools.facts({ ...task, poolId: task.poolId })?.terms ?? null)
-  return admissionMove(ledgerId, pools.admit({ ...task, terms }, admit), told)
+  return admissionMove(ledgerId, pools.admit({ ...task, terms }, withinMoney(admit)), told)
+}
+
+/** What would take a sum out of NUMERIC(18,2) is a person's matter: there is no record here to be put aside for it. */
+function withinMoney(admit: Admit): Admit {
+  return (task, facts) => {
+    const sum = task.cost + (facts === undefined ? 0n : facts.spent + facts.reserved)
+    if (sum <= CENTS_MAX) return admit(task, facts)
+    const detail = `with it the sum of pool ${task.poolId} would be more than the ledger can hold`
+    return { kind: 'hold', reasons: [{ by: BUDGET_CLOSED, detail }] }
+  }
 }
 
 const PASSES = sql`NOT ${STOPPED}`

@@ -102,6 +102,12 @@ function payoutGauges(registry: Registry) {
     partnerBreaker: gauge(registry, 'onceward_partner_breaker', 'Breaker of a partner: 0 closed, 1 half-open, 2 open', [
       'partner',
     ]),
+    partnerWaiting: gauge(
+      registry,
+      'onceward_partner_waiting_seconds',
+      'Longest wait of a reward that is due, by partner',
+      ['partner'],
+    ),
     ledgerRewards: gauge(registry, 'onceward_ledger_rewards', 'Rewards in the ledger, by status', ['status']),
     poolBudget: pool('budget', "Hard cap of a pool's newest period"),
     poolSpent: pool('spent', 'Paid out of a pool in its newest period'),

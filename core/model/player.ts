@@ -1,5 +1,8 @@
 /** What the gates know of a player: how far the identity is verified, and what responsible gaming forbids. */
 
+/** The greatest KYC level there is: far above any that a verifier has. A level that is said to be greater counts as this. */
+export const KYC_LEVEL_MAX = 100
+
 /** One restriction in force. `since` and `until` are event times, ms; `until` is exclusive, null: until it is lifted. */
 export interface Restriction {
   /** self_exclusion, cool_off, deposit_limit, … */

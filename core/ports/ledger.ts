@@ -32,6 +32,8 @@ export interface LedgerTask {
   readonly softCap: Cents | null
   /** The least KYC level; 0: none. */
   readonly kycRequired: number
+  /** What counts for a player whose level nobody has told the ledger; null: the stream has judged that, so that it passes. */
+  readonly kycUnknown: number | null
   /** Why somebody is to look at it before anything else; empty: nobody needs to. */
   readonly holds: readonly HoldReason[]
   /** People who must approve it where it is held: 1 or 2. */
@@ -173,6 +175,12 @@ export interface Settled {
   readonly differing: readonly { readonly taskId: string; readonly first: string; readonly now: string }[]
 }
 
+export interface Waiting {
+  readonly partner: string
+  readonly tasks: number
+  readonly longestMs: number
+}
+
 export interface LedgerTotal {
   readonly status: RewardStatus
   readonly count: number
@@ -252,6 +260,8 @@ export interface Ledger {
   ): Promise<number>
   /** Tasks still to be paid: reserved or sent. */
   outstanding(): Promise<number>
+  /** By partner, configured or not: tasks that are due and that nobody has, and how long the first of them has been, ms. */
+  waiting(): Promise<readonly Waiting[]>
   totals(): Promise<readonly LedgerTotal[]>
   budgets(): Promise<readonly BudgetRow[]>
   /** The newest `limit` rows by last change, newest first. */

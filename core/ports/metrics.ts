@@ -42,6 +42,8 @@ export interface Metrics {
   readonly answersDiffer: Counter
   /** Breaker of a partner: 0 closed, 1 half-open, 2 open. */
   readonly partnerBreaker: Gauge<'partner'>
+  /** Seconds that the reward has waited which waits longest for the partner, though it is due. */
+  readonly partnerWaiting: Gauge<'partner'>
   /** Rewards in the ledger, by status. */
   readonly ledgerRewards: Gauge<'status'>
   /** Of a pool's newest period, in units of the policy's currency; a pool without a hard cap has no budget. */
@@ -92,6 +94,7 @@ export const silentMetrics: Metrics = {
   rewardsThawed: counter,
   answersDiffer: counter,
   partnerBreaker: gauge,
+  partnerWaiting: gauge,
   ledgerRewards: gauge,
   poolBudget: gauge,
   poolSpent: gauge,

@@ -1,12 +1,11 @@
 /** Reads fields of JSON that came from outside: each function gives what it is named after or throws a sentence. */
 import type { Json, JsonObject } from '../../core/model/event.ts'
+import { KYC_LEVEL_MAX } from '../../core/model/player.ts'
 import { type Cents, CENTS_MAX, formatMoney, parseMoney } from '../../core/money.ts'
 
 const ID_LENGTH_MAX = 512
 const DETAIL_LENGTH_MAX = 4_096
 const NESTING_MAX = 32
-/** Far above any level that a partner has; the ledger holds 32,767. */
-const KYC_LEVEL_MAX = 100
 const LIST_LENGTH_MAX = 100
 
 export function isObject(value: Json | undefined): value is JsonObject {

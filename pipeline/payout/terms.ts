@@ -24,7 +24,16 @@ export interface TermsQuestion {
 
 export type Terms = Pick<
   LedgerTask,
-  'poolPeriod' | 'terms' | 'closed' | 'cost' | 'kycRequired' | 'holds' | 'approvals' | 'partner' | 'ordered'
+  | 'poolPeriod'
+  | 'terms'
+  | 'closed'
+  | 'cost'
+  | 'kycRequired'
+  | 'kycUnknown'
+  | 'holds'
+  | 'approvals'
+  | 'partner'
+  | 'ordered'
 >
 
 /** Throws where the cost is no amount that can be booked. */
@@ -37,20 +46,23 @@ export function termsOf(question: TermsQuestion, version: PolicyVersion, route: 
   const largePrize = pool?.largePrize ?? policy.largePrize
   const undeclared = poolId !== null && pool === undefined && policy.closedWorld
   const closed = undeclared ? `the policy declares no pool ${poolId}` : closedReason(question, pool)
-  const asks = kycAsked(question, version, largePrize !== undefined && cost >= largePrize)
+  // What nobody can price may be anything: it is taken for large, as in the stream, and for two people to approve.
+  const reaches = (bound: Cents | undefined): boolean => bound !== undefined && (!costing.ok || cost >= bound)
+  const asks = kycAsked(question, version, reaches(largePrize))
   return {
     poolPeriod: pool === undefined ? 'all' : periodOf(pool.period === 'all' ? 'never' : pool.period, pool.timeZone, at),
     terms: pool === undefined ? null : poolTerms(pool, version),
     closed: closed ?? (costing.ok ? null : costing.detail),
     cost,
     kycRequired: question.kycRequired ?? asks,
+    kycUnknown: question.kycRequired === null ? kycUnknown(question, version) : null,
     holds: holdsOf(question, {
       noRate: costing.ok ? undefined : costing.detail,
       reviewFrom: cost > 0n ? (pool?.reviewFrom ?? policy.reviewFrom) : undefined,
       cost,
       route,
     }),
-    approvals: policy.fourEyesFrom !== undefined && cost >= policy.fourEyesFrom ? 2 : 1,
+    approvals: reaches(policy.fourEyesFrom) ? 2 : 1,
     partner: route?.partner ?? null,
     ordered: route?.ordered ?? false,
   }
@@ -67,22 +79,31 @@ function poolTerms(pool: PoolPolicy, { policy, effectiveFrom }: PolicyVersion): 
   }
 }
 
-/** Geo is asked in the stream; here once more, for tasks that others wrote. */
+/** Geo is asked in the stream; here once more, for tasks that others wrote. Who is nowhere is in no country of a list. */
 function closedReason({ poolId, guardrails, geo, at }: TermsQuestion, pool: PoolPolicy | undefined): string | null {
   const day = (ms: number): string => new Date(ms).toISOString()
   if (pool?.from !== undefined && at < pool.from) return `pool ${poolId} opens at ${day(pool.from)}`
   if (pool?.until !== undefined && at >= pool.until) return `pool ${poolId} was closed at ${day(pool.until)}`
-  if (geo === null) return null
-  if (pool?.geo !== undefined && !pool.geo.includes(geo)) return `pool ${poolId} is not for players of ${geo}`
+  const elsewhere = (allowed: readonly string[]): boolean => geo === null || !allowed.includes(geo)
+  const of = geo ?? 'a country that the task does not name'
+  if (pool?.geo !== undefined && elsewhere(pool.geo)) return `pool ${poolId} is not for players of ${of}`
   // Others may have written null.
   const allowed = guardrails.geo ?? undefined
-  if (allowed !== undefined && !allowed.includes(geo)) return `the reward is not for players of ${geo}`
-  return null
+  return allowed !== undefined && elsewhere(allowed) ? `the reward is not for players of ${of}` : null
 }
 
 function kycAsked({ reward, guardrails }: TermsQuestion, { policy: { kyc } }: PolicyVersion, large: boolean): number {
   const byType = kyc.byType.get(reward.type) ?? kyc.other
   return Math.max(guardrails.kyc_min_level ?? 0, byType, large ? kyc.largePrize : 0)
+}
+
+/**
+ * A task that says nothing of KYC has passed no gate: whoever wrote it left that to the sink. So the level must be known
+ * where somebody has asked for one, be it the policy or the task. Where nobody has, SPEC S12 is paid as it stands.
+ */
+function kycUnknown({ guardrails }: TermsQuestion, { policy }: PolicyVersion): number | null {
+  const asked = policy.version !== '' || (guardrails.kyc_min_level ?? 0) > 0
+  return asked ? policy.kyc.unknown : null
 }
 
 function holdsOf(

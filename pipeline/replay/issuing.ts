@@ -106,6 +106,13 @@ export interface IssueOptions {
   readonly onIssued?: (count: number) => void
 }
 
+export interface Issued {
+  /** Tasks written. */
+  readonly issued: number
+  /** Of these, those that the gates of the replay have stopped: written as frozen. */
+  readonly frozen: number
+}
+
 /**
  * Issues the tasks that were shown and are still missing.
  *  1. open the transactional id that all replays of this installation share: whoever else was issuing is fenced, and what
@@ -115,12 +122,13 @@ export interface IssueOptions {
  * A stop in between leaves whole transactions; the next time, what they hold is not missing any more. What a live
  * application issues at the same moment is known to the sink by its id (UNIQUE in the ledger).
  */
-export async function issueMissing(options: IssueOptions): Promise<number> {
+export async function issueMissing(options: IssueOptions): Promise<Issued> {
   const { log, replay, shown, signal } = options
   const { real } = replay
   const info = await log.topic(real.rewards)
   if (info === undefined) throw missingTopic(real.rewards)
   let issued = 0
+  let frozen = 0
   let records: OutRecord[] = []
   const producer = await log.transactional(issuerId(real))
   const flush = async (): Promise<void> => {
@@ -134,6 +142,7 @@ export async function issueMissing(options: IssueOptions): Promise<number> {
     for await (const { partition, key, task } of missingTasks(options)) {
       signal.throwIfAborted()
       if (!shown.has(task.reward_task_id)) continue
+      if (task.type === 'reward_task.frozen') frozen++
       records.push({
         topic: real.rewards,
         partition: partition < info.partitions ? partition : partitionOf(task.user_id, info.partitions),
@@ -149,7 +158,7 @@ export async function issueMissing(options: IssueOptions): Promise<number> {
   } finally {
     await producer.close()
   }
-  return issued
+  return { issued, frozen }
 }
 
 /** One for all replays of an installation. */

@@ -1,4 +1,3 @@
-import { unfrozen } from '../../operators/earned.ts'
 import type { RewardRecord } from '../../core/model/reward.ts'
 
 /** What the records about one reward come to. */
@@ -38,12 +37,10 @@ function isFrozen({ type }: RewardRecord): boolean {
 }
 
 /**
- * The record by which a reward that was never issued is issued, from the replay's last word on it; undefined where its
- * time was up. No stream keeps what the replay froze, so it goes out to be paid: the sink asks the gates before it pays, and
- * keeps it frozen while they say no.
+ * The record by which a reward that was never issued is issued: the replay's last word on it; undefined where its time was
+ * up. What the replay has frozen goes out as frozen, and stays so until a person releases it: no stream keeps it, and what
+ * the sinks know of its player may be less than what the replay has read.
  */
 export function issuable(record: RewardRecord): RewardRecord | undefined {
-  if (record.type === 'reward_task.expired') return undefined
-  if (record.type === 'reward_task.created') return record
-  return { type: 'reward_task.created', ...unfrozen(record), status: 'pending' }
+  return record.type === 'reward_task.expired' ? undefined : record
 }

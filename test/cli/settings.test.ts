@@ -16,6 +16,7 @@ const SETTINGS = [
   setting('fail-rate', { type: 'rate', help: 'rate' }),
   setting('wait-for', { type: 'duration', min: 100, help: 'duration' }),
   setting('wait', { type: 'flag', help: 'flag' }),
+  setting('agreed', { type: 'flag', eachTime: true, help: 'agrees' }),
   setting('db', { type: 'url', protocols: ['postgres'], secret: true, help: 'database' }),
   setting('mode', { type: 'choice', choices: ['fast', 'safe'], help: 'mode' }),
   setting('token', { type: 'text', secret: true, pattern: { test: /^t_/, right: 'a token' }, help: 'token' }),
@@ -53,6 +54,24 @@ async function failure(sources: Sources): Promise<OncewardError> {
 const B = ['--brokers', 'b:1']
 
 describe('where a value comes from', () => {
+  test('what agrees to something is said with each call, never by a variable or a file', async () => {
+    expect(await resolve({ argv: [...B, '--agreed'] })).toMatchObject({ agreed: true })
+    for (const source of [{ environment: { ONCEWARD_AGREED: 'true' } }, { yaml: 'agreed: true' }]) {
+      const refused = await failure({ argv: B, ...source })
+      expect(refused).toMatchObject({ code: 'ONCEWARD_E_SETTING_INVALID' })
+      expect(refused.message).toMatch(/(ONCEWARD_AGREED|set\.yaml:1:9: agreed): --agreed is given with each call/)
+    }
+  })
+
+  test('whatever changes money without a question is such a setting', () => {
+    const agreeing = ['yes', 'override', 'not-paid']
+    const found = COMMANDS.flatMap(({ settings }) => settings)
+    expect(new Set(found.filter(({ spec }) => spec.eachTime === true).map(({ name }) => name))).toEqual(
+      new Set([...agreeing, 'cost']),
+    )
+    expect(found.filter(({ name, spec }) => agreeing.includes(name) && spec.eachTime !== true)).toEqual([])
+  })
+
   test('a flag wins over a variable, a variable over the section, the section over the top, the top over the default', async () => {
     const yaml = 'partitions: 2\ntry-it:\n  partitions: 3\n'
     const environment = { ONCEWARD_PARTITIONS: '5' }

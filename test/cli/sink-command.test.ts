@@ -25,6 +25,7 @@ function task(number: number): RewardTask {
     reward: { type: 'bonus_cash', amount: 2, currency: 'EUR', wagering: 15 },
     pool_id: 'nov_season',
     guardrails: { kyc_min_level: 2 },
+    kyc: { required: 2, level: 2 },
     status: 'pending',
     created_at: '2025-11-03T11:38:30.000Z',
   }

@@ -234,7 +234,7 @@ describe('what events say', () => {
     ['a reality check does not', [rg('x', 1, { type: 'reality_check', action: 'shown' })], []],
     ['an end that cannot be read is none', [rg('x', 1, { type: 'cool_off', until: 'tomorrow' })], ['cool_off']],
     ['the type may say what was done', [rg('x', 1, { type: 'deposit_limit_reached' })], ['deposit_limit']],
-    ['all of everything is nothing', [rg('x', 1, { type: 'all', action: 'set' })], []],
+    ['everything is restricted, whatever that is', [rg('x', 1, { type: 'all', action: 'set' })], ['all']],
     ['one limit lifted', [...REACHED, rg('x', 3, { type: 'deposit_limit', action: 'lifted' })], ['loss_limit']],
     ['limits lifted', [...REACHED, rg('x', 3, { type: 'limit_lifted' })], []],
     ['a limit lifted that does not say of what', [...REACHED, rg('x', 3, { type: 'limit', action: 'lifted' })], []],

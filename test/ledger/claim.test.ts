@@ -41,6 +41,14 @@ afterEach(async () => {
 
 const none = { changed: new Set(), differing: [] }
 
+test('by partner it tells how long what is due has waited, whoever the partner was', async () => {
+  await book(ledger, [...entries(2), entry(2, { partner: 'gone' })])
+  await claim(ledger, 2)
+  await bench.query(sql`UPDATE reward_outbox SET available_at = now() - interval '1 hour' WHERE partner = 'gone'`)
+  expect(await ledger.waiting()).toMatchObject([{ partner: 'gone', tasks: 1 }])
+  expect(only(await ledger.waiting()).longestMs).toBeGreaterThanOrEqual(3_600_000)
+})
+
 describe('a claim', () => {
   test('gives the task as it was booked', async () => {
     const one = entry(300)

@@ -50,6 +50,7 @@ export function entry(n: number, change: Partial<LedgerTask> = {}): LedgerTask {
     guardrails: { kyc_min_level: 2 },
     softCap: null,
     kycRequired: 2,
+    kycUnknown: null,
     holds: [],
     approvals: 1,
     partner: 'wallet',

@@ -109,6 +109,25 @@ describe('what becomes of a call', () => {
     expect(await ledger.budgets()).toMatchObject([{ spent: 10n, reserved: 0n }])
   })
 
+  test('is booked whatever its words are', async () => {
+    await book(ledger, entries(3))
+    const [first, second, third] = await send(ledger, 3)
+    if (first === undefined || second === undefined || third === undefined) throw new Error('nothing was claimed')
+    const { changed } = await ledger.settle([
+      { kind: 'retry', taskId: first.taskId, claim: first.claim, delayMs: 0, reason: 'no answer: \0' },
+      {
+        ...failure(second, true),
+        kind: 'failed',
+        taskId: second.taskId,
+        claim: second.claim,
+        reason: '\0',
+        inDoubt: true,
+      },
+      paid(third.taskId, 'po\0', '\0'),
+    ])
+    expect(changed.size).toBe(3)
+  })
+
   test('one that cannot be sent at all fails without a call', async () => {
     await book(ledger, [entry(0)])
     await ledger.settle([failure(only(await claim(ledger, 1)), false)])
@@ -278,4 +297,27 @@ describe('the look at the moment of the call', () => {
       { kyc_level: 2, restricted_until: null, seq: 7n },
     ])
   })
+})
+
+test('two sinks of which each pays from one pool and gives back to the other do not wait for each other', async () => {
+  const two = [bench.open(), bench.open()] as const
+  for (let round = 0; round < 10; round++) {
+    const ofPool = (poolId: string, from: number) =>
+      Array.from({ length: 20 }, (_, n) => entry(round * 40 + from + n, { poolId })).map(({ taskId }) => taskId)
+    const [a, b] = [new Set(ofPool('a', 0)), new Set(ofPool('b', 20))]
+    await book(
+      bench.ledger,
+      [...a, ...b].map((_, n) => entry(round * 40 + n, { poolId: n < 20 ? 'a' : 'b' })),
+    )
+    const claimed = await send(bench.ledger, 40)
+    const [ofA, ofB] = [claimed.filter(({ taskId }) => a.has(taskId)), claimed.filter(({ taskId }) => b.has(taskId))]
+    const settlements = (pays: typeof claimed, fails: typeof claimed) => [
+      ...pays.map(({ taskId }) => paid(taskId)),
+      ...fails.map((each) => failure(each, false)),
+    ]
+    await Promise.all([
+      two[0].settle(settlements(ofA.slice(0, 10), ofB.slice(0, 10))),
+      two[1].settle(settlements(ofB.slice(10), ofA.slice(10))),
+    ])
+  }
 })

@@ -295,6 +295,13 @@ test('a cost that nobody knew must be said before somebody approves', async () =
   expect(await standing(office, 'rt_1')).toMatchObject({ status: 'reserved', reserved: '12.34' })
 })
 
+test('a cost that is known is nobody’s to say: that would be a way past the budget', async () => {
+  await give(office, { id: 'rt_1', status: 'held', cost: '10.00' })
+  const [outcome] = await office.office.carryOut({ ...ANN, name: 'approve', cost: 1n }, ['rt_1'])
+  expect(outcome).toMatchObject({ kind: 'refused', detail: expect.stringContaining('10.00') })
+  expect(await standing(office, 'rt_1')).toMatchObject({ status: 'held', reserved: '0.00' })
+})
+
 test('nothing is done in nobody’s name or for no reason', async () => {
   await give(office, { id: 'rt_1', status: 'held' })
   for (const mandate of [

@@ -83,6 +83,7 @@ function delegating(ledger: Ledger): Ledger {
     thaw: (admit, limit) => ledger.thaw(admit, limit),
     reroute: (which, route) => ledger.reroute(which, route),
     outstanding: () => ledger.outstanding(),
+    waiting: () => ledger.waiting(),
     totals: () => ledger.totals(),
     budgets: () => ledger.budgets(),
     latest: (limit) => ledger.latest(limit),

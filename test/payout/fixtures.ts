@@ -38,6 +38,7 @@ export function task(n: number, change: Partial<RewardTask> = {}): RewardTask {
     reward: 'amount' in reward ? { ...reward, amount: Math.round(reward.amount * 100) / 100 } : reward,
     pool_id: n % 2 === 0 ? 'nov_season' : 'daily_sprint',
     guardrails: { kyc_min_level: 2, budget_pool: 'nov_season', budget_soft_cap: 80_000 },
+    kyc: { required: 2, level: 2 },
     status: 'pending',
     created_at: '2025-11-03T11:38:30.000Z',
     ...change,

@@ -206,7 +206,34 @@ test.each([
   ['a large prize', { reward: { type: 'fs', amount: 1, cost: 50 }, guardrails: {} }, { largePrize: 5_000n }, 2],
   ['others', { reward: { type: 'loot' }, guardrails: {} }, { kyc: { ...KYC_DEFAULTS, other: 1 } }, 1],
 ])('the level is that of %s', (_, change, policy, level) => {
-  expect(parsed(task(0, change), under(policy))).toMatchObject({ kycRequired: level })
+  expect(parsed({ ...task(0, change), kyc: null }, under(policy))).toMatchObject({ kycRequired: level })
+})
+
+test('what nobody can price may be large, and takes as many people to approve as a prize may', () => {
+  const bounds = { largePrize: 5_000n, fourEyesFrom: 9_000n, kyc: { ...KYC_DEFAULTS, largePrize: 3 } }
+  const small = { ...task(0), reward: { type: 'cash', amount: 40, currency: 'EUR' }, kyc: null }
+  expect(parsed(small, under(bounds))).toMatchObject({ cost: 4_000n, approvals: 1, kycRequired: 2 })
+  const unpriced = { ...small, reward: { type: 'cash', amount: 40, currency: 'TRY' } }
+  expect(parsed(unpriced, under({ ...bounds, currency: 'EUR' }))).toMatchObject({
+    cost: 0n,
+    approvals: 2,
+    kycRequired: 3,
+  })
+})
+
+test.each<[string, object, TaskView, number | null]>([
+  ['the stream, which has judged it', { kyc: { required: 2, level: null } }, under({}), null],
+  ['another, under a policy', { kyc: null }, under({}), 0],
+  [
+    'another, under a policy by which unknown players are level 1',
+    { kyc: null },
+    under({ kyc: { ...KYC_DEFAULTS, unknown: 1 } }),
+    1,
+  ],
+  ['another, whose rule asks for a level', { kyc: null }, PLAIN, 0],
+  ['another, where nobody asks for one', { kyc: null, guardrails: {} }, PLAIN, null],
+])('what counts for a player whose level nobody has told, of a task by %s', (_, change, view, unknown) => {
+  expect(parsed({ ...task(0), ...change }, view)).toMatchObject({ kycUnknown: unknown })
 })
 
 test.each([
@@ -216,6 +243,12 @@ test.each([
   ['closed since', {}, { until: AT }, 'pool nov_season was closed at 2025-11-03T11:38:30.000Z'],
   ['open until after', {}, { until: AT + 1 }, null],
   ['not for the country', { geo: 'DE' }, { geo: ['TR'] }, 'pool nov_season is not for players of DE'],
+  [
+    'for those who are in a country',
+    {},
+    { geo: ['TR'] },
+    'pool nov_season is not for players of a country that the task does not name',
+  ],
   ['for the country', { geo: 'TR' }, { geo: ['TR'] }, null],
   ['no pool at all', { pool_id: null }, {}, null],
 ] as const)('a pool that is %s', (_, change, pool, closed) => {

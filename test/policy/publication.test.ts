@@ -71,6 +71,18 @@ describe('what of a policy is published', () => {
     expect(plan(known, true, dated).publish[0]?.effective_from).toBe('2025-12-01T00:00:00.000Z')
   })
 
+  test('another currency is refused: what a pool has spent would be a sum of two', () => {
+    const dollars = policySource(policyText({ version: '2.0' }).replace('currency: EUR', 'currency: USD'))
+    expect(plan(foldOf(record()), true, dollars)).toMatchObject({
+      publish: [],
+      refused: [
+        { code: 'ONCEWARD_E_POLICY_INVALID', message: expect.stringContaining('is in USD, and policy 1.0 in EUR') },
+      ],
+    })
+    expect(plan(foldOf(), false, source(), dollars).publish).toEqual([])
+    expect(plan(foldOf(), false, dollars).publish).toHaveLength(1)
+  })
+
   test('one that says an instant that has come, where rules are at work, is refused at its place', () => {
     expect(plan(foldOf(record()), true, source({ version: '2.0', effective: iso(SOON - 1) }))).toMatchObject({
       publish: [],

@@ -62,6 +62,23 @@ describe('a replay compares what became of each reward', () => {
     expect(notes.at(-1)).toBe('nothing is missing; nothing was issued')
   })
 
+  test('what a replay has frozen is issued as frozen: no stream and no sink may let it go unasked', async () => {
+    lab = await Lab.open({ partitions: 2, rules: {} })
+    await lab.produce(BETS)
+    const rules = { settings: { mode: 'apply', yes: true }, rules: RULE_FILES } as const
+    const { notes } = await replay(lab, rules)
+    const records = await lab.rewardRecords()
+    const frozen = records.filter(({ type }) => type === 'reward_task.frozen')
+    expect(frozen.length).toBeGreaterThan(5)
+    // Nobody is verified, so whatever needs a level is frozen.
+    expect(records.filter((each) => each.type === 'reward_task.created' && (each.kyc?.required ?? 0) > 0)).toEqual([])
+    expect(notes.at(-2)).toMatch(
+      new RegExp(`^${frozen.length} of these are frozen, .*rewards release --frozen-by stream$`),
+    )
+    const again = await replay(lab, rules)
+    expect(again.notes.at(-1)).toBe('nothing is missing; nothing was issued')
+  })
+
   /** A task as a gate that does not hold would have written it, for a reward that is frozen. */
   async function asIfPaid(): Promise<readonly [{ topic: string; record: string }]> {
     const frozen = (await lab.rewardRecords()).find(({ type }) => type === 'reward_task.frozen')

@@ -80,10 +80,12 @@ function smaller(a: Cents | null, b: Cents | null): Cents | null {
   return a < b ? a : b
 }
 
-/** Of what lies above the budget with this reward, the part that has not been permitted before, at most all of it. */
+/**
+ * Of what lies above the budget with this reward, the part that has not been permitted before: more than the reward itself
+ * where the budget was lowered below what was gone already, for the database lets nothing more through before all of it is.
+ */
 function excess(cost: Cents, { terms, spent, reserved, overrun }: PoolPosition): Cents {
   if (terms === null) return 0n
   const fresh = spent + reserved + cost - terms.budget - overrun
-  if (fresh <= 0n) return 0n
-  return fresh < cost ? fresh : cost
+  return cost > 0n && fresh > 0n ? fresh : 0n
 }

@@ -18,7 +18,7 @@ import type { Change, HoldChange, RewardFacts, Verdict } from './facts.ts'
 export function decide(command: Command, facts: RewardFacts, position: PoolPosition | undefined): Verdict {
   switch (command.name) {
     case 'approve':
-      return approve(command, command.cost === undefined ? facts : { ...facts, cost: command.cost }, position)
+      return approve(command, facts, position)
     case 'reject':
       return openHold(facts) ?? { ...stay(facts), to: 'voided', hold: closed('rejected'), action: 'hold.rejected' }
     case 'assign':
@@ -39,12 +39,17 @@ export function decide(command: Command, facts: RewardFacts, position: PoolPosit
 
 function approve(
   command: Extract<Command, { name: 'approve' }>,
-  facts: RewardFacts,
+  known: RewardFacts,
   position: PoolPosition | undefined,
 ): Verdict {
-  const decided = openHold(facts)
-  const { hold } = facts
+  const decided = openHold(known)
+  const { hold } = known
   if (decided !== undefined || hold === null) return decided ?? refused('it has no review')
+  const facts = command.cost === undefined ? known : { ...known, cost: command.cost }
+  const unpriced = hold.reasons.some(({ by }) => by === 'no_rate')
+  if (!unpriced && facts.cost !== known.cost) {
+    return refused(`it costs ${formatMoney(known.cost)}; --cost is for one whose cost nobody could work out`)
+  }
   if (hold.approvedBy.includes(command.actor)) {
     return {
       kind: 'refused',
@@ -55,7 +60,7 @@ function approve(
   if (hold.approvals > 1 && facts.issuer === command.actor) {
     return refused(`${command.actor} issued it, so that two others must approve it`)
   }
-  if (facts.cost === 0n && hold.reasons.some(({ by }) => by === 'no_rate') && command.cost === undefined) {
+  if (facts.cost === 0n && unpriced && command.cost === undefined) {
     return refused(
       'nobody could work out what it costs its pool; say it with --cost, or publish the rate and pass --policy',
     )
@@ -139,30 +144,39 @@ function release(command: Mandate, facts: RewardFacts, position: PoolPosition | 
   if (!facts.reserves && hold !== null && hold.decision === 'ended') {
     return backToReview({ ...facts, kycRequired: gates.kycRequired }, { reasons: hold.reasons, passed: gates.passed })
   }
-  const reviewed = facts.wasReserved || hold?.decision === 'approved'
+  return letGo(command, facts, { position, gates, action: 'reward.released' })
+}
+
+/** To its partner, or to the review that it has not had yet: that it was frozen or refused in between replaces none. */
+function letGo(
+  command: Mandate,
+  facts: RewardFacts,
+  of: {
+    readonly position: PoolPosition | undefined
+    readonly gates: Extract<Gates, { kind: 'open' }>
+    readonly action: string
+  },
+): Verdict {
+  const { position, gates, action } = of
+  const reviewed = facts.wasReserved || facts.hold?.decision === 'approved'
   const holds = reviewed ? [] : reviewsOf(command, facts)
   const admission: PersonalAdmission = facts.reserves
     ? KEPT
     : admitPersonally({ ...requestOf(facts), holds, reviewed, override: command.override }, position)
-  if (admission.kind === 'hold') {
-    return backToReview(
-      { ...facts, kycRequired: gates.kycRequired },
-      { reasons: admission.reasons, passed: gates.passed },
-    )
-  }
-  return reserve(facts, { admission, gates, hold: { kind: 'none' }, action: 'reward.released' })
+  if (admission.kind !== 'hold') return reserve(facts, { admission, gates, hold: { kind: 'none' }, action })
+  const ahead = { reasons: admission.reasons, passed: gates.passed }
+  return { ...backToReview({ ...facts, kycRequired: gates.kycRequired }, ahead), action }
 }
 
-function reviewsOf({ reviewFrom }: Mandate, { cost, taskHolds }: RewardFacts): HoldReason[] {
-  if (reviewFrom === null || cost < reviewFrom || taskHolds.some(({ by }) => by === 'large_prize'))
-    return [...taskHolds]
-  return [
-    ...taskHolds,
-    {
-      by: 'large_prize',
-      detail: `it costs ${formatMoney(cost)}, and from ${formatMoney(reviewFrom)} on somebody looks`,
-    },
-  ]
+function reviewsOf({ reviewFrom }: Mandate, { cost, taskHolds, approvals }: RewardFacts): HoldReason[] {
+  const holds = [...taskHolds]
+  if (reviewFrom !== null && cost >= reviewFrom && !holds.some(({ by }) => by === 'large_prize')) {
+    const detail = `it costs ${formatMoney(cost)}, and from ${formatMoney(reviewFrom)} on somebody looks`
+    holds.push({ by: 'large_prize', detail })
+  }
+  if (approvals > 1 && holds.length === 0)
+    holds.push({ by: 'large_prize', detail: 'a prize like this takes two people' })
+  return holds
 }
 
 function backToReview(
@@ -212,10 +226,7 @@ function resend(command: Mandate, facts: RewardFacts, position: PoolPosition | u
   if (status !== 'failed') return refused(`it is ${status}; only what has failed is sent again`)
   const gates = askGates(command, facts)
   if (gates.kind === 'refused') return gates
-  const admission: PersonalAdmission = facts.reserves
-    ? KEPT
-    : admitPersonally({ ...requestOf(facts), reviewed: true, override: command.override }, position)
-  return reserve(facts, { admission, gates, hold: { kind: 'none' }, action: 'reward.resent' })
+  return letGo(command, facts, { position, gates, action: 'reward.resent' })
 }
 
 /** In doubt: its reservation has stayed since it was sent (O4), so nothing more is taken (O2). */

@@ -28,8 +28,10 @@ export interface RewardFacts {
   readonly wasSent: boolean
   /** A call about it may be under way at this moment. */
   readonly inFlight: boolean
-  /** What the task itself brought to be looked at. */
+  /** What was to be looked at when it came. */
   readonly taskHolds: readonly HoldReason[]
+  /** People who must approve it where it is held. */
+  readonly approvals: number
   /** The newest review, open or not. */
   readonly hold: HoldFacts | null
   readonly freeze: FreezeFacts | null

@@ -33,7 +33,7 @@ export function rewardFacts(taskIds: readonly string[]): SQLQuery {
       l.kyc_required, l.payout_id, l.origin, l.partner, l.failure, l.type, l.value, l.currency,
       CASE WHEN l.origin = 'manual' THEN m.beginner END AS issuer, m.was_reserved, m.was_sent,
       COALESCE(o.claim IS NOT NULL AND o.available_at > clock_timestamp(), false) AS in_flight,
-      t.task,
+      t.task, t.reviews, l.approvals AS people,
       h.id AS hold_id, h.reasons AS hold_reasons, h.approvals, h.assignee, h.decision, h.decided_by, h.decided_at,
       h.decision_reason,
       (SELECT array_agg(actor ORDER BY at, actor) FROM reward_approval WHERE hold_id = h.id) AS approved_by,

@@ -10,7 +10,9 @@ CREATE TABLE reward_task (
   -- Null for tasks that had ended before this table existed.
   task       TEXT,
   -- Where it stands on reward.tasks; null: issued by hand.
-  source     JSONB
+  source     JSONB,
+  -- What somebody is to look at before it is paid, [{"by", "detail"}], where it was booked as something else than held.
+  reviews    JSONB
 );
 INSERT INTO reward_task (ledger_id, reward, guardrails, task, source)
 SELECT l.id, l.reward, l.guardrails, o.task, o.source
@@ -26,6 +28,8 @@ ALTER TABLE reward_ledger
     ('pending', 'held', 'frozen', 'reserved', 'sent', 'succeeded', 'failed', 'voided', 'expired')),
   ADD COLUMN pool_period  TEXT NOT NULL DEFAULT 'all',
   ADD COLUMN kyc_required SMALLINT NOT NULL DEFAULT 0,
+  -- What counts for a player whose level nobody has told; null: whoever wrote the task has judged that.
+  ADD COLUMN kyc_unknown  SMALLINT,
   ADD COLUMN soft_cap     NUMERIC(18,2),
   ADD COLUMN partner      TEXT,
   ADD COLUMN ordered      BOOLEAN NOT NULL DEFAULT false,
