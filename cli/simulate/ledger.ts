@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
-import { decideGates, type FreezeReason } from '../../core/gates.ts'
+import { decideGates, type FreezeReason, isActive } from '../../core/gates.ts'
 import { UNROUTED } from '../../core/model/partner.ts'
-import { UNKNOWN_PLAYER } from '../../core/model/player.ts'
+import { type Player, UNKNOWN_PLAYER } from '../../core/model/player.ts'
 import { MOVES, REWARD_STATUSES, type RewardStatus } from '../../core/model/reward-status.ts'
 import { CENTS_MAX } from '../../core/money.ts'
 import type {
@@ -61,9 +61,11 @@ export class MemoryLedger implements Ledger {
   readonly rows = new Map<string, Entry>()
   readonly outbox = new Map<string, Queued>()
   readonly pools = new MemoryPools()
-  /** How often a reward was frozen at the moment of its call. */
-  stops = 0
+  /** Rewards that were frozen at the moment of their call. */
+  readonly stopped = new Set<string>()
   readonly #players = new Map<string, PlayerChange>()
+  /** By user: what it was told, and when. */
+  readonly #heard = new Map<string, { readonly at: number; readonly player: Player }[]>()
   readonly #clock: Clock
   #claims = 0n
 
@@ -87,8 +89,21 @@ export class MemoryLedger implements Ledger {
   async players(changes: readonly PlayerChange[]): Promise<void> {
     for (const change of changes) {
       const known = this.#players.get(change.userId)
-      if (known === undefined || isLater(change, known)) this.#players.set(change.userId, change)
+      if (known !== undefined && !isLater(change, known)) continue
+      this.#players.set(change.userId, change)
+      const heard = this.#heard.get(change.userId) ?? []
+      heard.push({ at: this.#clock.now(), player: change.player })
+      this.#heard.set(change.userId, heard)
     }
+  }
+
+  /** Whether by what it knew since `since`, ms, at any instant up to now, nothing restricts the player. */
+  wasFree(userId: string, since: number): boolean {
+    const now = this.#clock.now()
+    const heard = this.#heard.get(userId) ?? []
+    const [before, after] = [heard.findLast(({ at }) => at <= since), heard.filter(({ at }) => at > since)]
+    const states = [before?.player ?? UNKNOWN_PLAYER, ...after.map(({ player }) => player)]
+    return states.some((player) => player.restrictions.every((restriction) => !isActive(restriction, now)))
   }
 
   async claim(request: { partner: string; limit: number; leaseMs: number }): Promise<readonly ClaimedTask[]> {
@@ -119,6 +134,16 @@ export class MemoryLedger implements Ledger {
       } else if (this.#ended(settlement)) changed.add(settlement.taskId)
     }
     return { changed, differing }
+  }
+
+  /** How many the sinks have frozen and have to let go, or to let expire. */
+  toThaw(): number {
+    const now = this.#clock.now()
+    return [...this.rows.values()].filter((row) => {
+      if (row.freeze?.by !== 'sink') return false
+      const isOver = row.freeze.endsAt !== null && row.freeze.endsAt <= now && !row.reserves
+      return isOver || this.#stopped(row).length === 0
+    }).length
   }
 
   async thaw(admit: Admit, limit: number): Promise<Booked> {
@@ -263,7 +288,7 @@ export class MemoryLedger implements Ledger {
       row.sentBefore = true
       return { kind: 'send', again }
     }
-    this.stops++
+    this.stopped.add(taskId)
     this.outbox.delete(taskId)
     this.#move(row, 'frozen')
     const expiryMs = row.task.guardrails.frozen_expiry_ms
