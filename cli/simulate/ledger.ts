@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
-import { decideGates, type FreezeReason, isActive } from '../../core/gates.ts'
+import { decideGates, type FreezeReason } from '../../core/gates.ts'
 import { UNROUTED } from '../../core/model/partner.ts'
-import { type Player, UNKNOWN_PLAYER } from '../../core/model/player.ts'
+import { UNKNOWN_PLAYER } from '../../core/model/player.ts'
 import { MOVES, REWARD_STATUSES, type RewardStatus } from '../../core/model/reward-status.ts'
 import { CENTS_MAX } from '../../core/money.ts'
 import type {
@@ -21,6 +21,7 @@ import type {
   Settled,
   Settlement,
 } from '../../core/ports/ledger.ts'
+import { Hearing } from './hearing.ts'
 import { MemoryPools } from './ledger-pools.ts'
 
 /** A reward as it stands. */
@@ -64,8 +65,7 @@ export class MemoryLedger implements Ledger {
   /** Rewards that were frozen at the moment of their call. */
   readonly stopped = new Set<string>()
   readonly #players = new Map<string, PlayerChange>()
-  /** By user: what it was told, and when. */
-  readonly #heard = new Map<string, { readonly at: number; readonly player: Player }[]>()
+  readonly hearing = new Hearing()
   readonly #clock: Clock
   #claims = 0n
 
@@ -89,21 +89,14 @@ export class MemoryLedger implements Ledger {
   async players(changes: readonly PlayerChange[]): Promise<void> {
     for (const change of changes) {
       const known = this.#players.get(change.userId)
-      if (known !== undefined && !isLater(change, known)) continue
-      this.#players.set(change.userId, change)
-      const heard = this.#heard.get(change.userId) ?? []
-      heard.push({ at: this.#clock.now(), player: change.player })
-      this.#heard.set(change.userId, heard)
+      if (known === undefined || isLater(change, known)) this.#players.set(change.userId, change)
+      this.hearing.add(change, this.#clock.now())
     }
   }
 
-  /** Whether by what it knew since `since`, ms, at any instant up to now, nothing restricts the player. */
-  wasFree(userId: string, since: number): boolean {
-    const now = this.#clock.now()
-    const heard = this.#heard.get(userId) ?? []
-    const [before, after] = [heard.findLast(({ at }) => at <= since), heard.filter(({ at }) => at > since)]
-    const states = [before?.player ?? UNKNOWN_PLAYER, ...after.map(({ player }) => player)]
-    return states.some((player) => player.restrictions.every((restriction) => !isActive(restriction, now)))
+  /** By user: which change of the player counts, by its number. */
+  known(): Map<string, number> {
+    return new Map([...this.#players].map(([user, { seq }]) => [user, seq]))
   }
 
   async claim(request: { partner: string; limit: number; leaseMs: number }): Promise<readonly ClaimedTask[]> {

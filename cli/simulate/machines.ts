@@ -164,7 +164,7 @@ export class Machine {
 
   #sink(process: SimulatedProcess): Service {
     const { log, topics, ledger, ledgerDown, partner, chance, violated } = this.#plant
-    const wasFree: Reach['wasFree'] = (userId, since) => ledger.wasFree(userId, since)
+    const wasFree: Reach['wasFree'] = (userId, since) => ledger.hearing.wasFree(userId, since, process.clock.now())
     return createSink({
       log: new SimulatedLog(log, process),
       ledger: reachLedger(ledger, process, ledgerDown),

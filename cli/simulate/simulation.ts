@@ -44,6 +44,13 @@ export interface SimulationResult {
   readonly trace: string
   readonly events: number
   readonly rewards: number
+  /** What the gates did with them; stopped: at the moment of their call. */
+  readonly gates: {
+    readonly frozen: number
+    readonly released: number
+    readonly expired: number
+    readonly stopped: number
+  }
   /** How often each fault struck. */
   readonly faults: Readonly<Record<string, number>>
 }
@@ -138,7 +145,15 @@ class Simulation {
     if (violation !== undefined) trace.note(`VIOLATION ${violation}`)
     const { seed } = this.#options
     const rewards = this.#audit.told.rewards.size
-    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, faults: trace.faults }
+    const gates = this.#gates()
+    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, gates, faults: trace.faults }
+  }
+
+  #gates(): SimulationResult['gates'] {
+    const fates = [...this.#audit.told.fates.values()]
+    const count = (word: string): number => fates.filter((fate) => fate.includes(word)).length
+    const stopped = this.#ledger.stopped.size
+    return { frozen: count('frozen'), released: count('released'), expired: count('expired'), stopped }
   }
 
   async #script(): Promise<void> {
@@ -270,12 +285,9 @@ class Simulation {
     await this.#audit.check()
     const totals = await this.#ledger.totals()
     trace.note(`the ledger: ${totals.map(({ status, count }) => `${count} ${status}`).join(', ')}`)
-    const fates = [...this.#audit.told.fates.values()]
-    const [frozen, released, expired] = ['frozen', 'released', 'expired'].map(
-      (word) => fates.filter((fate) => fate.includes(word)).length,
-    )
+    const { frozen, released, expired, stopped } = this.#gates()
     trace.note(`the gates: ${frozen} frozen, ${released} of them released, ${expired} expired`)
-    trace.note(`frozen at the moment of the call: ${this.#ledger.stopped.size}`)
+    trace.note(`frozen at the moment of the call: ${stopped}`)
     checkOutcome(this.#audit, this.#ledger, partner)
     const inputs = this.#numbers().map((partition) => ({ topic: topics.events, partition }))
     const committed = await log.committed(APPLICATION, inputs)

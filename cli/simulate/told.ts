@@ -16,6 +16,11 @@ export class Told {
     return new Map([...this.#players].map(([user, told]) => [user, told.join('\n')]))
   }
 
+  /** By user: how many changes were told. */
+  counts(): Map<string, number> {
+    return new Map([...this.#players].map(([user, told]) => [user, told.length]))
+  }
+
   /** The next record of its partition. Throws a Violation. */
   take(record: RewardRecord | PlayerChanged): void {
     if (record.type === 'player.changed') this.#player(record)

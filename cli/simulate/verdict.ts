@@ -19,6 +19,7 @@ export function checkOutcome(audit: Audit, ledger: MemoryLedger, partner: Wallet
   compareMaps('reward', audit.told.rewards, expected.rewards)
   compareMaps('what became of', audit.told.fates, expected.fates)
   compareMaps('what is told of', audit.told.players(), expected.told)
+  compareMaps('the change that counts in the ledger for', ledger.known(), audit.told.counts())
   for (const reason of ['schema', 'future', 'late'] as const) {
     equal(`dead letters for ${reason}`, audit.dlq[reason], expected.dlq[reason])
   }
@@ -86,7 +87,23 @@ export async function checkFold(name: string, kv: OrderedKv, changelog: readonly
     }
   }
   compareMaps(`${name}: key`, stored, folded)
+  checkPlayers(name, stored)
   compareMaps(`${name}: remembered id`, index, remembered)
+}
+
+/** Frozen tasks and timers are there exactly where a player's record names them: nothing waits twice, or for nobody. */
+function checkPlayers(name: string, stored: ReadonlyMap<string, string>): void {
+  const [named, waiting] = [new Map<string, string>(), new Map<string, string>()]
+  for (const [key, value] of stored) {
+    if (key.startsWith('f')) waiting.set(`task ${key.slice(1)}`, 'there')
+    // An instant, then the user.
+    if (key.startsWith('t')) waiting.set(`timer of ${key.slice(key.indexOf('u_'))}`, 'there')
+    if (!key.startsWith('p')) continue
+    const { frozen, timer } = JSON.parse(value) as { frozen: { id: string }[]; timer: number | null }
+    for (const { id } of frozen) named.set(`task ${id}`, 'there')
+    if (timer !== null) named.set(`timer of ${key.slice(1)}`, 'there')
+  }
+  compareMaps(`${name}: frozen`, waiting, named)
 }
 
 /** Whether the store stands at `committed`; a store that is ahead of the log is a violation. */
