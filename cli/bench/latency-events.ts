@@ -32,6 +32,15 @@ meta: { version: "1.0" }
 `,
 }
 
+/** Most players are in the middle of play when the bench begins, and were verified long before: nobody is unknown to it. */
+export const LATENCY_POLICY = `
+policy: payout
+currency: EUR
+pools: { bench: { budget: 1000000 } }
+kyc: { unknown: 2 }
+meta: { version: "1.0" }
+`
+
 /** Score records for one event of each name under these rules; none for any other. */
 const SCORES: ReadonlyMap<string, number> = new Map([
   ['bet', 2],
@@ -47,7 +56,7 @@ export interface ExpectedEvent {
   /** undefined for a broken event that names nobody. */
   readonly userId: string | undefined
   readonly line: string
-  /** What the worker must make of it: records on `scores` and on `reward.tasks`. */
+  /** What the worker must make of it: records on `scores`, and rewards earned, whether they are frozen at first or not. */
   readonly scores: number
   readonly rewards: number
 }

@@ -2,11 +2,14 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
-import type { Log, Producer } from '../../core/ports/log.ts'
+import type { PlayerChanged } from '../../core/model/player.ts'
+import type { RewardRecord } from '../../core/model/reward.ts'
+import type { Log, LogRecord, Producer } from '../../core/ports/log.ts'
 import { topicNames } from '../../core/topics.ts'
+import { isEarned } from '../../operators/earned.ts'
 import { endsOf, followRecords } from '../demo/committed-records.ts'
 import { topicSpecs } from '../log-tools/topics.ts'
-import { LATENCY_RULES, LatencyEvents } from './latency-events.ts'
+import { LATENCY_POLICY, LATENCY_RULES, LatencyEvents } from './latency-events.ts'
 import { type Expected, LatencyFeed, type Window } from './latency-feed.ts'
 import type { LatencyHistogram } from './latency-histogram.ts'
 import { isSettled, LatencyTally, WARM_UP_SECONDS_MAX } from './latency-tally.ts'
@@ -124,9 +127,14 @@ export class LatencyBench {
   async #follow(): Promise<void> {
     const { log } = this.#options
     const signal = this.#signal
-    const follow = async (topic: string, tally: LatencyTally): Promise<void> =>
-      followRecords(log, { topic, from: await endsOf(log, topic), signal }, (record) => tally.take(record))
-    await Promise.all([follow(this.#topics.scores, this.#scores), follow(this.#topics.rewards, this.#rewards)])
+    const follow = async (topic: string, take: (record: LogRecord) => void): Promise<void> =>
+      followRecords(log, { topic, from: await endsOf(log, topic), signal }, take)
+    await Promise.all([
+      follow(this.#topics.scores, (record) => this.#scores.take(record)),
+      follow(this.#topics.rewards, (record) => {
+        if (tellsOfAnEarnedReward(record)) this.#rewards.take(record)
+      }),
+    ])
   }
 
   async #startWorkers(): Promise<void> {
@@ -134,7 +142,8 @@ export class LatencyBench {
     const signal = this.#signal
     const rules = join(folder, 'rules')
     await mkdir(rules)
-    for (const [file, text] of Object.entries(LATENCY_RULES)) await writeFile(join(rules, file), text)
+    const files = { ...LATENCY_RULES, 'payout.policy.yaml': LATENCY_POLICY }
+    for (const [file, text] of Object.entries(files)) await writeFile(join(rules, file), text)
     const own = ['--application', name, '--prefix', `${name}.`, '--rules', rules]
     this.#workers = Array.from({ length: workers }, (_, index) => {
       const state = ['--state', join(folder, `state-${index + 1}`)]
@@ -246,4 +255,9 @@ export class LatencyBench {
 function percentilesOf(histogram: LatencyHistogram): Percentiles {
   const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => histogram.quantile(share))
   return { p50, p95, p99, count: histogram.count }
+}
+
+/** What becomes known of players stands on the same topic, and so does what a frozen reward comes to later. */
+function tellsOfAnEarnedReward({ value }: LogRecord): boolean {
+  return value !== null && isEarned(JSON.parse(value.toString()) as RewardRecord | PlayerChanged)
 }

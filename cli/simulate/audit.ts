@@ -10,12 +10,9 @@ import type { ControlRecord } from '../../rules/control.ts'
 import { CapWatch } from './cap-watch.ts'
 import type { MemoryLedger } from './ledger.ts'
 import { type Expected, type ReferenceRecord, type ReferenceRule, reference } from './reference.ts'
+import { Told } from './told.ts'
+import { Violation } from './violation.ts'
 import type { WalletPartner } from './wallet.ts'
-
-/** Something that must never be true was true. */
-export class Violation extends Error {
-  override name = 'Violation'
-}
 
 export interface AuditOptions {
   readonly log: EmbeddedLog
@@ -42,9 +39,7 @@ export class Audit {
   readonly #caps: CapWatch
   readonly events: ReferenceRecord[][] = []
   readonly scores = new Map<string, string>()
-  readonly rewards = new Map<string, string>()
-  /** Every reward that any record tells of: created, frozen or expired. */
-  readonly told = new Set<string>()
+  readonly told = new Told()
   /** Dead letters about rewards may stand twice, so that they are counted by reward. */
   readonly dlq = { schema: 0, future: 0, late: 0, payout: new Set<string>(), budget_closed: new Set<string>() }
   /** Each partition's changelog, from its beginning: what compaction takes away is kept here. */
@@ -68,10 +63,11 @@ export class Audit {
     await this.#read(topics.events, (record) => this.#event(record))
     await this.#read(topics.control, (record) => this.#published(valueOf(record) as Partial<ControlRecord>))
     await this.#read(topics.scores, (record) => this.#score(valueOf(record) as ScoreRecord))
-    await this.#read(topics.rewards, (record) => this.#reward(valueOf(record) as RewardRecord | PlayerChanged))
+    await this.#read(topics.rewards, (record) => this.told.take(valueOf(record) as RewardRecord | PlayerChanged))
     await this.#read(topics.dlq, (record) => this.#letter(valueOf(record) as DlqRecord))
     await this.#read(changelog, (record) => void (this.changelog[record.partition] ??= []).push(record))
-    for (const id of booked) if (!this.told.has(id)) throw new Violation(`the ledger has ${id}, which nobody committed`)
+    for (const id of booked)
+      if (!this.told.rewards.has(id)) throw new Violation(`the ledger has ${id}, which nobody committed`)
     const requests = new Set([...ledger.rows.keys()].map(requestIdOf))
     for (const id of paid)
       if (!requests.has(id)) throw new Violation(`the wallet paid ${id}, which is not in the ledger`)
@@ -115,23 +111,24 @@ export class Audit {
     if (type === 'rule.published' && !this.#publishedAt.has(name)) this.#publishedAt.set(name, Date.parse(published_at))
   }
 
-  #score({ scoring_key: id, event_id, user_id, rule_id, rule_version, points, progress, event_ts }: ScoreRecord): void {
+  #score(score: ScoreRecord): void {
+    const {
+      scoring_key: id,
+      event_id,
+      user_id,
+      rule_id,
+      rule_version,
+      points,
+      progress,
+      event_ts,
+      withheld = [],
+    } = score
     const key = `${event_id}|${user_id}|${rule_id}`
     if (this.scores.has(key)) throw new Violation(`${key} was scored twice (scoring key ${id})`)
-    this.scores.set(key, `${rule_version} ${points} points, progress ${progress}`)
+    const also = withheld.map(({ threshold, reason }) => `, ${threshold} withheld: ${reason}`).join('')
+    this.scores.set(key, `${rule_version} ${points} points, progress ${progress}${also}`)
     const exceeded = this.#caps.add({ user: user_id, ruleId: rule_id, points, time: Date.parse(event_ts) })
     if (exceeded !== undefined) throw new Violation(exceeded)
-  }
-
-  #reward(record: RewardRecord | PlayerChanged): void {
-    if (record.type === 'player.changed') return
-    const { reward_task_id: id, user_id, origin } = record
-    this.told.add(id)
-    if (record.type !== 'reward_task.created') return
-    const { rule_id, period, threshold, rule_version, event_id } = origin
-    const content = `${user_id}|${rule_id}|${period}|${threshold} ${rule_version} ${event_id}`
-    if (this.rewards.has(id)) throw new Violation(`the reward ${id} was committed twice: ${content}`)
-    this.rewards.set(id, content)
   }
 
   #letter({ reason, source, raw }: DlqRecord): void {

@@ -22,6 +22,7 @@ import type {
   Settlement,
   Waiting,
 } from '../../core/ports/ledger.ts'
+import { Hearing } from './hearing.ts'
 import { MemoryPools } from './ledger-pools.ts'
 
 /** A reward as it stands. */
@@ -62,9 +63,10 @@ export class MemoryLedger implements Ledger {
   readonly rows = new Map<string, Entry>()
   readonly outbox = new Map<string, Queued>()
   readonly pools = new MemoryPools()
-  /** How often a reward was frozen at the moment of its call. */
-  stops = 0
+  /** Rewards that were frozen at the moment of their call. */
+  readonly stopped = new Set<string>()
   readonly #players = new Map<string, PlayerChange>()
+  readonly hearing = new Hearing()
   readonly #clock: Clock
   #claims = 0n
 
@@ -89,7 +91,13 @@ export class MemoryLedger implements Ledger {
     for (const change of changes) {
       const known = this.#players.get(change.userId)
       if (known === undefined || isLater(change, known)) this.#players.set(change.userId, change)
+      this.hearing.add(change, this.#clock.now())
     }
+  }
+
+  /** By user: which change of the player counts, by its number. */
+  known(): Map<string, number> {
+    return new Map([...this.#players].map(([user, { seq }]) => [user, seq]))
   }
 
   async claim(request: { partner: string; limit: number; leaseMs: number }): Promise<readonly ClaimedTask[]> {
@@ -120,6 +128,16 @@ export class MemoryLedger implements Ledger {
       } else if (this.#ended(settlement)) changed.add(settlement.taskId)
     }
     return { changed, differing }
+  }
+
+  /** How many the sinks have frozen and have to let go, or to let expire. */
+  toThaw(): number {
+    const now = this.#clock.now()
+    return [...this.rows.values()].filter((row) => {
+      if (row.freeze?.by !== 'sink') return false
+      const isOver = row.freeze.endsAt !== null && row.freeze.endsAt <= now && !row.reserves
+      return isOver || this.#stopped(row).length === 0
+    }).length
   }
 
   async thaw(admit: Admit, limit: number): Promise<Booked> {
@@ -275,7 +293,7 @@ export class MemoryLedger implements Ledger {
       row.sentBefore = true
       return { kind: 'send', again }
     }
-    this.stops++
+    this.stopped.add(taskId)
     this.outbox.delete(taskId)
     this.#move(row, 'frozen')
     const expiryMs = row.task.guardrails.frozen_expiry_ms

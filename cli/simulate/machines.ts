@@ -1,20 +1,20 @@
 import type { EmbeddedLog } from '../../connectors/log/embedded/log.ts'
 import { messageOf, OncewardError } from '../../core/errors.ts'
 import type { ErrorCode } from '../../core/errors.ts'
-import type { Ledger } from '../../core/ports/ledger.ts'
 import { type Logger, silentLogger } from '../../core/ports/logger.ts'
 import { silentMetrics } from '../../core/ports/metrics.ts'
 import type { Topics } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { createSink } from '../../pipeline/payout/sink.ts'
 import { Worker } from '../../pipeline/worker.ts'
-import { Violation } from './audit.ts'
+import { Violation } from './violation.ts'
 import { Disk } from './disk.ts'
+import type { MemoryLedger } from './ledger.ts'
 import { reachLedger } from './ledger-reach.ts'
 import { SimulatedLog } from './log-port.ts'
 import { policyAt } from './policy.ts'
 import { SimulatedProcess, type Surroundings } from './process.ts'
-import { reachWallet, type WalletPartner } from './wallet.ts'
+import { type Reach, reachWallet, type WalletPartner } from './wallet.ts'
 
 export const APPLICATION = 'sim'
 export const SINK_GROUP = 'sim.sink'
@@ -39,7 +39,7 @@ const FORGIVEN: ReadonlySet<ErrorCode> = new Set([
 export interface Plant extends Surroundings {
   readonly log: EmbeddedLog
   readonly topics: Topics
-  readonly ledger: Ledger
+  readonly ledger: MemoryLedger
   readonly ledgerDown: { until: number }
   readonly partner: WalletPartner
   readonly normalize: (raw: Buffer | null) => Normalized
@@ -163,14 +163,15 @@ export class Machine {
   }
 
   #sink(process: SimulatedProcess): Service {
-    const { log, topics, ledger, ledgerDown, partner, chance } = this.#plant
+    const { log, topics, ledger, ledgerDown, partner, chance, violated } = this.#plant
+    const wasFree: Reach['wasFree'] = (userId, since) => ledger.hearing.wasFree(userId, since, process.clock.now())
     return createSink({
       log: new SimulatedLog(log, process),
       ledger: reachLedger(ledger, process, ledgerDown),
       partners: [
         {
           name: 'wallet',
-          wallet: reachWallet(partner, process, this.#plant),
+          wallet: reachWallet({ partner, wasFree, violated }, process, this.#plant),
           types: ['*'],
           concurrency: 4,
           // So that both ways of claiming are seen.

@@ -1,5 +1,5 @@
 import { tickRecord } from '../../pipeline/ticker.ts'
-import { Violation } from './audit.ts'
+import { Violation } from './violation.ts'
 import type { FaultName } from './faults.ts'
 import type { Machine, Plant } from './machines.ts'
 import type { Armed } from './process.ts'

@@ -1,38 +1,31 @@
+import type { PolicyVersion } from '../../core/model/policy.ts'
+import { policiesOf } from '../../rules/policy-control.ts'
+import { type PolicySource, readPolicy } from '../../rules/policy-file.ts'
+import { Violation } from './violation.ts'
+
 /** The pools of the simulated rules: so small that they close while it runs, each in its way. */
-import { NO_POLICY, type PayoutPolicy, type PolicyVersion, type PoolPolicy } from '../../core/model/policy.ts'
+const TEXT = `
+policy: payout
+currency: EUR
+pools:
+  season: { budget: 40, when_closed: dlq }
+  season_de: { budget: 4, when_closed: hold, geo: [DE], large_prize: 0.50 }
+  streaks: { budget: 30, when_closed: dlq, geo: [TR, DE] }
+  daily: { budget: 15, period: daily, time_zone: Europe/Istanbul, when_closed: hold, breaker: 80%, large_prize: 1.50 }
+meta: { version: "1" }
+`
 
-const POOL = { softCap: undefined, from: undefined, until: undefined, geo: undefined, reviewFrom: undefined } as const
+export const POLICY: PolicySource = read()
 
-const POOLS: readonly PoolPolicy[] = [
-  {
-    ...POOL,
-    poolId: 'season',
-    budget: 4_000n,
-    period: 'all',
-    timeZone: 'UTC',
-    whenClosed: 'dlq',
-    breakerPercent: 90,
-    largePrize: undefined,
-  },
-  {
-    ...POOL,
-    poolId: 'daily',
-    budget: 1_500n,
-    period: 'daily',
-    timeZone: 'Europe/Istanbul',
-    whenClosed: 'hold',
-    breakerPercent: 80,
-    largePrize: 150n,
-  },
-]
+const TIMELINE = policiesOf([POLICY])
 
-const POLICY: PayoutPolicy = {
-  ...NO_POLICY,
-  version: '1',
-  pools: new Map(POOLS.map((pool) => [pool.poolId, pool])),
-  closedWorld: true,
+/** What the sinks go by. */
+export function policyAt(ts: number): PolicyVersion {
+  return TIMELINE.at(ts)
 }
 
-export function policyAt(): PolicyVersion {
-  return { policy: POLICY, effectiveFrom: undefined }
+function read(): PolicySource {
+  const reading = readPolicy({ file: 'payout.policy.yaml', text: TEXT })
+  if (!reading.ok) throw new Violation(JSON.stringify(reading))
+  return reading.policy
 }

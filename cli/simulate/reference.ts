@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { GateBook } from './reference-gates.ts'
 
 /**
  * What the rules of a simulation grant, written down a second time as plainly as it can be: no operators, no rules, no
@@ -17,6 +18,16 @@ export interface ReferenceRule {
   /** Hundredths that each reward takes from the pool. */
   readonly costs: readonly number[]
   readonly pool: string | null
+  /** Where the pool is another for players of a country. */
+  readonly poolByGeo?: Readonly<Record<string, string>>
+  /** KYC level that each reward needs, by its pool where that makes a difference. */
+  readonly needs: readonly number[] | Readonly<Record<string, readonly number[]>>
+  /** Of the rule and of its pool: only players of these countries get its rewards. */
+  readonly countries?: readonly string[]
+  /** How long a frozen reward waits, ms of event time. */
+  readonly expiryMs?: number
+  /** Who scores such a share of a threshold within a calendar window is looked at. */
+  readonly sharp?: { readonly share: number; readonly within: 'm' | 'h' | 'd' }
   /** Progress starts again every day. */
   readonly daily?: boolean
   readonly strict?: boolean
@@ -41,7 +52,11 @@ export interface PlayerEvent {
   readonly name: string
   readonly user: string
   readonly time: number
+  readonly geo?: string
+  /** Numbers of the payload. */
   readonly payload: Readonly<Record<string, number>>
+  /** The payload as it is. */
+  readonly said: Readonly<Record<string, unknown>>
 }
 
 export interface Expected {
@@ -49,10 +64,14 @@ export interface Expected {
   unique: number
   duplicates: number
   readonly dlq: { schema: number; future: number; late: number }
-  /** By `event|user|rule`: version, points, progress. */
+  /** By `event|user|rule`: version, points, progress, thresholds whose rewards the player's country withholds. */
   readonly scores: Map<string, string>
-  /** By reward task id: `user|rule|period|threshold version event`. */
+  /** By reward task id: `user|rule|period|threshold version event`, and what a person has to look at. */
   readonly rewards: Map<string, string>
+  /** By reward task id: created at once, or frozen, and when it was released or expired. */
+  readonly fates: Map<string, string>
+  /** By user: what is told of KYC and restrictions, one change after the other. */
+  readonly told: Map<string, string>
   /** Hundredths, by pool. */
   readonly costs: Map<string, number>
 }
@@ -76,6 +95,8 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
     dlq: { schema: 0, future: 0, late: 0 },
     scores: new Map(),
     rewards: new Map(),
+    fates: new Map(),
+    told: new Map(),
     costs: new Map(),
   }
   const accounts = new Map<string, number>()
@@ -84,6 +105,7 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
     let watermark = Number.NEGATIVE_INFINITY
     const seen = new Map<string, number>()
     let held: PlayerEvent[] = []
+    const gates = new GateBook(expected.fates)
     const release = (): void => {
       const due = held.filter(({ time }) => time < watermark - options.windowMs)
       held = held.filter(({ time }) => time >= watermark - options.windowMs)
@@ -92,12 +114,13 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
         const lately = done.get(event.user) ?? []
         lately.push(event)
         done.set(event.user, lately)
-        score(event, { lane: true, lately, options, accounts, expected })
+        score(event, { lane: true, lately, options, accounts, expected, gates })
       }
     }
     for (const { text, timestamp, tick } of records) {
       if (tick !== undefined) {
         watermark = Math.max(watermark, tick)
+        gates.pass(watermark)
         release()
         continue
       }
@@ -110,16 +133,21 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
       const before = seen.get(event.id)
       if (event.time > timestamp + 300_000) expected.dlq.future++
       else if (before !== undefined && before >= watermark - options.rememberMs) expected.duplicates++
-      else if (event.time < watermark - options.windowMs) expected.dlq.late++
-      else {
+      else if (event.time < watermark - options.windowMs) {
+        expected.dlq.late++
+        gates.hear(event)
+      } else {
         expected.unique++
         seen.set(event.id, event.time)
         watermark = Math.max(watermark, event.time)
-        score(event, { lane: false, lately: [], options, accounts, expected })
+        gates.pass(watermark)
+        gates.hear(event)
+        score(event, { lane: false, lately: [], options, accounts, expected, gates })
         held.push(event)
         release()
       }
     }
+    for (const [user, told] of gates.told()) expected.told.set(user, told)
   }
   return expected
 }
@@ -137,7 +165,7 @@ function read(text: string): PlayerEvent | undefined {
     }
     const fits = needs[name]?.every((field) => typeof payload[field] === 'number')
     if (typeof id !== 'string' || typeof user.id !== 'string' || Number.isNaN(time) || fits !== true) return undefined
-    return { id, name, user: user.id, time, payload }
+    return { id, name, user: user.id, time, geo: user.geo, payload, said: payload }
   } catch {
     return undefined
   }
@@ -150,9 +178,11 @@ interface Scoring {
   readonly options: ReferenceOptions
   readonly accounts: Map<string, number>
   readonly expected: Expected
+  readonly gates: GateBook
 }
 
-function score(event: PlayerEvent, { lane, lately, options, accounts, expected }: Scoring): void {
+function score(event: PlayerEvent, scoring: Scoring): void {
+  const { lane, lately, options, accounts, expected } = scoring
   for (const rule of inEffect(options.rules, event)) {
     if ((rule.strict ?? false) !== lane || rule.filter?.(event.payload, lately) === false) continue
     const raw = rule.formula(event.payload, lately, countsFrom(rule, options))
@@ -171,16 +201,41 @@ function score(event: PlayerEvent, { lane, lately, options, accounts, expected }
     const progressBefore = accounts.get(`${key}|${period}`) ?? 0
     const progress = progressBefore + points
     accounts.set(`${key}|${period}`, progress)
-    expected.scores.set(`${event.id}|${key}`, `${rule.version} ${points} points, progress ${progress}`)
-    rule.thresholds.forEach((threshold, i) => {
-      if (progressBefore >= threshold || progress < threshold) return
-      const parts = JSON.stringify([event.user, rule.ruleId, period, threshold])
-      const id = `rt_${hash('sha256', parts, 'hex').slice(0, 32)}`
-      expected.rewards.set(id, `${key}|${period}|${threshold} ${rule.version} ${event.id}`)
-      const pool = rule.pool ?? ''
-      expected.costs.set(pool, (expected.costs.get(pool) ?? 0) + (rule.costs[i] ?? 0))
-    })
+    const crossed = rule.thresholds.filter((threshold) => progressBefore < threshold && progress >= threshold)
+    const withheld = rule.countries === undefined || rule.countries.includes(event.geo ?? '') ? [] : crossed
+    const also = withheld.map((threshold) => `, ${threshold} withheld: geo`).join('')
+    expected.scores.set(`${event.id}|${key}`, `${rule.version} ${points} points, progress ${progress}${also}`)
+    const { sharp } = rule
+    const window = windows.find(([name]) => name.startsWith(`${key}|${sharp?.within}`))?.[0] ?? ''
+    for (const threshold of withheld.length > 0 ? [] : crossed) {
+      const isSharp = sharp !== undefined && (accounts.get(window) ?? 0) >= sharp.share * threshold
+      reward(event, { rule, period, threshold, isSharp }, scoring)
+    }
   }
+}
+
+interface Crossing {
+  readonly rule: ReferenceRule
+  readonly period: string
+  readonly threshold: number
+  readonly isSharp: boolean
+}
+
+function reward(event: PlayerEvent, crossing: Crossing, { expected, gates }: Scoring): void {
+  const { rule, period, threshold, isSharp } = crossing
+  const { user, geo = '' } = event
+  const id = `rt_${hash('sha256', JSON.stringify([user, rule.ruleId, period, threshold]), 'hex').slice(0, 32)}`
+  const hold = isSharp ? ' sharp_rise' : ''
+  expected.rewards.set(id, `${user}|${rule.ruleId}|${period}|${threshold} ${rule.version} ${event.id}${hold}`)
+  const i = rule.thresholds.indexOf(threshold)
+  const pool = rule.poolByGeo?.[geo] ?? rule.pool ?? ''
+  expected.costs.set(pool, (expected.costs.get(pool) ?? 0) + (rule.costs[i] ?? 0))
+  const needs = (isList(rule.needs) ? rule.needs : rule.needs[pool])?.[i] ?? 0
+  gates.earn({ id, user, needs, expiryMs: rule.expiryMs })
+}
+
+function isList<T>(of: readonly T[] | Readonly<Record<string, readonly T[]>>): of is readonly T[] {
+  return Array.isArray(of)
 }
 
 function countsFrom({ ruleId, version, from }: ReferenceRule, { publishedAt }: ReferenceOptions): number {

@@ -24,7 +24,7 @@ rule_id: r_everything
 when: { event_name: [bet, login, deposit, kyc_status_changed, rg_event] }
 score: { formula: "1" }
 reward_trigger: { on_progress: { threshold: [5, 20, 60], reward: { type: fs, value: 5, cost: 0.5 } } }
-guardrails: { budget_pool: season, budget_soft_cap: 5000 }
+guardrails: { budget_pool: { DE: season_de, default: season }, frozen_expiry: 20m }
 meta: { version: "1.0" }
 `,
   plain: {
@@ -37,6 +37,10 @@ meta: { version: "1.0" }
     thresholds: [5, 20, 60],
     costs: [50, 50, 50],
     pool: 'season',
+    poolByGeo: { DE: 'season_de' },
+    // Free spins; what costs so much is a large prize for the pool of Germany.
+    needs: { season: [1, 1, 1], season_de: [2, 2, 2] },
+    expiryMs: 20 * 60_000,
   },
 }
 
@@ -55,7 +59,11 @@ reward_trigger:
       - { type: fs, value: 10, cost: 1 }
       - { type: bonus_cash, value: 2, wagering: 15 }
       - { type: loot, rarity: rare, cost: 1.5 }
-guardrails: { kyc_min_level: 2, budget_pool: season, budget_soft_cap: 5000 }
+guardrails:
+  kyc_min_level: 2
+  budget_pool: season
+  frozen_expiry: 45m
+  sharp_rise: { share: 0.9, within: minute }
 meta: { version: "1.0" }
 `,
   plain: {
@@ -69,6 +77,9 @@ meta: { version: "1.0" }
     thresholds: [15, 50, 120],
     costs: [100, 200, 150],
     pool: 'season',
+    needs: [2, 2, 2],
+    expiryMs: 45 * 60_000,
+    sharp: { share: 0.9, within: 'm' },
   },
 }
 
@@ -80,7 +91,7 @@ when: { event_name: deposit, filters: [payload.amount >= 10] }
 score: { formula: "floor(payload.amount / 2)", caps: { per_event: 25, per_day: 60 }, time_zone: Europe/Istanbul }
 reward_trigger:
   on_progress: { threshold: [20, 45], reward: { type: bonus_cash, value: 1.5, wagering: 20 }, reset: daily }
-guardrails: { budget_pool: daily, budget_soft_cap: 900 }
+guardrails: { budget_pool: daily, sharp_rise: { share: 1, within: hour } }
 meta: { version: "1.0" }
 `,
   plain: {
@@ -94,6 +105,8 @@ meta: { version: "1.0" }
     thresholds: [20, 45],
     costs: [150, 150],
     pool: 'daily',
+    needs: [2, 2],
+    sharp: { share: 1, within: 'h' },
     daily: true,
   },
 }
@@ -106,6 +119,7 @@ when: { event_name: [bet, login] }
 score: { formula: "if(exists(payload.bet), 2, 1)", caps: { per_minute: 3, per_hour: 12 } }
 ordering: strict
 reward_trigger: { on_progress: { threshold: [4, 15], reward: { type: coupon, code: STREAK, cost: 2 } } }
+guardrails: { budget_pool: streaks }
 meta: { version: "1.0" }
 `,
   plain: {
@@ -117,7 +131,10 @@ meta: { version: "1.0" }
     zoneMs: UTC,
     thresholds: [4, 15],
     costs: [200, 200],
-    pool: null,
+    pool: 'streaks',
+    needs: [0, 0],
+    // Of the pool.
+    countries: ['TR', 'DE'],
     strict: true,
   },
 }
@@ -135,6 +152,7 @@ score:
   caps: { per_hour: 900 }
   time_zone: Europe/Istanbul
 reward_trigger: { on_progress: { threshold: [60, 400], reward: { type: coupon, code: HABIT, cost: 1 } } }
+guardrails: { geo: [TR], kyc_min_level: 1 }
 meta: { version: "1.0" }
 `,
   plain: {
@@ -147,6 +165,8 @@ meta: { version: "1.0" }
     thresholds: [60, 400],
     costs: [100, 100],
     pool: null,
+    needs: [1, 1],
+    countries: ['TR'],
     strict: true,
   },
 }

@@ -4,26 +4,27 @@ import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
-import type { OutRecord, Producer } from '../../core/ports/log.ts'
+import type { OutRecord } from '../../core/ports/log.ts'
 import { seededRandom } from '../../core/random.ts'
 import { changelogTopic, topicNames } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
-import { publishRules } from '../../pipeline/publish-rules.ts'
+import { publishPolicies, publishRules } from '../../pipeline/publish-rules.ts'
 import { tickRecord } from '../../pipeline/ticker.ts'
 import { loadRules } from '../../rules/load.ts'
 import { memoryKv } from '../../state/memory-kv.ts'
 import { META, TASK_META_KEY } from '../../state/stores.ts'
-import { Audit, Violation } from './audit.ts'
+import { Audit } from './audit.ts'
 import { Chance } from './chance.ts'
 import type { FaultName } from './faults.ts'
 import { MemoryLedger } from './ledger.ts'
 import { APPLICATION, Machine, type Plant, REMEMBER_MS, SINK_GROUP, WINDOW_MS } from './machines.ts'
 import { Mischief } from './mischief.ts'
-import { Protection } from './protection.ts'
+import { POLICY } from './policy.ts'
 import type { ReferenceRule } from './reference.ts'
 import { FIRST_RULES, type RulePair } from './rules.ts'
 import { Trace } from './trace.ts'
 import { checkFold, checkOutcome, isLevel } from './verdict.ts'
+import { Violation } from './violation.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import { WalletPartner } from './wallet.ts'
 import { eventTimeAt, REFUSED_USER, START_MS, Workload } from './workload.ts'
@@ -43,6 +44,13 @@ export interface SimulationResult {
   readonly trace: string
   readonly events: number
   readonly rewards: number
+  /** What the gates did with them; stopped: at the moment of their call. */
+  readonly gates: {
+    readonly frozen: number
+    readonly released: number
+    readonly expired: number
+    readonly stopped: number
+  }
   /** How often each fault struck. */
   readonly faults: Readonly<Record<string, number>>
 }
@@ -69,9 +77,7 @@ class Simulation {
   readonly #audit: Audit
   readonly #mischief: Mischief
   readonly #partitions: number
-  readonly #protection: Protection
   readonly #workload: Workload
-  #players: Producer | undefined
   #violation: unknown
   #sent = 0
   #phase: 'feeding' | 'converging' | 'over' = 'feeding'
@@ -83,7 +89,6 @@ class Simulation {
     this.#plant = { ...plant, violated: (violation) => void (this.#violation ??= violation) }
     this.#ledger = ledger
     this.#partitions = partitions
-    this.#protection = new Protection(chance)
     this.#workload = new Workload(chance, options.faults)
     this.#rules = FIRST_RULES.map(({ plain }) => plain)
     const workers = chance.between(2, 4)
@@ -139,14 +144,22 @@ class Simulation {
     const violation = this.#violation === undefined ? undefined : describe(this.#violation)
     if (violation !== undefined) trace.note(`VIOLATION ${violation}`)
     const { seed } = this.#options
-    const rewards = this.#audit.rewards.size
-    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, faults: trace.faults }
+    const rewards = this.#audit.told.rewards.size
+    const gates = this.#gates()
+    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, gates, faults: trace.faults }
+  }
+
+  #gates(): SimulationResult['gates'] {
+    const fates = [...this.#audit.told.fates.values()]
+    const count = (word: string): number => fates.filter((fate) => fate.includes(word)).length
+    const stopped = this.#ledger.stopped.size
+    return { frozen: count('frozen'), released: count('released'), expired: count('expired'), stopped }
   }
 
   async #script(): Promise<void> {
     await this.#prepare()
     for (const machine of this.#machines) machine.start()
-    const works = [() => this.#mischief.next(), () => this.#watch(), () => this.#protect()]
+    const works = [() => this.#mischief.next(), () => this.#watch()]
     const alongside = works.map((work) => this.#guard(this.#meanwhile(work)))
     await this.#feed()
     this.#phase = 'converging'
@@ -194,21 +207,29 @@ class Simulation {
         maxRecordBytes: 8 << 20,
       },
     ])
+    const publishing = { log, clock: this.#eventClock(), logger: silentLogger, topic: topics.control }
+    const { refused } = await publishPolicies({ ...publishing, policies: [POLICY] })
+    if (refused.length > 0) throw new Violation(JSON.stringify(refused))
     await this.#publish(FIRST_RULES)
   }
 
   async #publish(pairs: readonly RulePair[]): Promise<void> {
-    const { log, clock, topics } = this.#plant
+    const { log, topics } = this.#plant
     const loaded = loadRules(pairs.map(({ file, text }) => ({ file, text })))
     if (!loaded.ok) throw new Violation(JSON.stringify(loaded.problems))
     for (const { plain } of pairs) if (!this.#rules.includes(plain)) this.#rules.push(plain)
-    // Events run behind the clock, and the instants of versions go by them.
-    const inEventTime: Clock = {
+    const publishing = { log, clock: this.#eventClock(), logger: silentLogger, topic: topics.control }
+    await publishRules({ ...publishing, rules: loaded.rules })
+  }
+
+  /** Events run behind the clock, and the instants of versions go by them. */
+  #eventClock(): Clock {
+    const { clock } = this.#plant
+    return {
       now: () => eventTimeAt(clock.monotonic()),
       monotonic: () => clock.monotonic(),
       sleep: (ms, signal) => clock.sleep(ms, signal),
     }
-    await publishRules({ log, clock: inEventTime, logger: silentLogger, topic: topics.control, rules: loaded.rules })
   }
 
   async #feed(): Promise<void> {
@@ -235,15 +256,6 @@ class Simulation {
     await this.#audit.check()
   }
 
-  async #protect(): Promise<void> {
-    const { clock, chance, log, topics } = this.#plant
-    await clock.sleep(chance.between(300, 2_500))
-    const partitions = (await log.topic(topics.rewards))?.partitions ?? 1
-    const record = this.#protection.next({ topic: topics.rewards, partitions, now: clock.now() })
-    this.#players ??= await log.producer()
-    await this.#players.send([record])
-  }
-
   /** Nothing fails any more: everything must be processed and paid within a bound, whatever has happened. */
   async #converge(): Promise<void> {
     const { clock, trace, log, topics } = this.#plant
@@ -260,8 +272,8 @@ class Simulation {
     await this.#until('every reward is paid or refused', async () => {
       const left = await this.#ledger.outstanding()
       if (left > 0) return `${left} are in the outbox`
-      const frozen = [...this.#ledger.rows.values()].filter(({ status }) => status === 'frozen').length
-      return frozen === 0 ? undefined : `${frozen} are frozen`
+      const thaw = this.#ledger.toThaw()
+      return thaw === 0 ? undefined : `${thaw} are frozen although nothing stands against them`
     })
     await this.#audit.check()
     for (const machine of this.#machines) machine.wanted = false
@@ -273,7 +285,9 @@ class Simulation {
     await this.#audit.check()
     const totals = await this.#ledger.totals()
     trace.note(`the ledger: ${totals.map(({ status, count }) => `${count} ${status}`).join(', ')}`)
-    trace.note(`frozen at the moment of the call: ${this.#ledger.stops}`)
+    const { frozen, released, expired, stopped } = this.#gates()
+    trace.note(`the gates: ${frozen} frozen, ${released} of them released, ${expired} expired`)
+    trace.note(`frozen at the moment of the call: ${stopped}`)
     checkOutcome(this.#audit, this.#ledger, partner)
     const inputs = this.#numbers().map((partition) => ({ topic: topics.events, partition }))
     const committed = await log.committed(APPLICATION, inputs)

@@ -1,5 +1,7 @@
 import type { CreditOutcome, CreditRequest, Wallet } from '../../core/ports/wallet.ts'
+import { CLEARED_MS_MAX } from '../../pipeline/payout/payment.ts'
 import type { SimulatedProcess, Surroundings } from './process.ts'
+import { Violation } from './violation.ts'
 
 /** How long a call waits for the wallet's answer, ms. */
 const TIMEOUT_MS = 1_500
@@ -33,11 +35,23 @@ export class WalletPartner {
   }
 }
 
+export interface Reach {
+  readonly partner: WalletPartner
+  /** Whether nothing restricted the player at some instant since, ms, by what the ledger was told. */
+  readonly wasFree: (userId: string, since: number) => boolean
+  readonly violated: (violation: unknown) => void
+}
+
 /** The wallet as one sink calls it: what the partner has paid it has paid, even where the sink is gone meanwhile. */
-export function reachWallet(partner: WalletPartner, process: SimulatedProcess, world: Surroundings): Wallet {
+export function reachWallet(reach: Reach, process: SimulatedProcess, world: Surroundings): Wallet {
+  const { partner } = reach
   return {
-    credit: (request, signal) =>
-      process.io(`wallet ${request.requestId}`, async () => {
+    credit: (request, signal) => {
+      if (!process.isDead && !reach.wasFree(request.userId, world.clock.now() - CLEARED_MS_MAX)) {
+        const what = `${process.name} calls the wallet for ${request.requestId}`
+        reach.violated(new Violation(`${what}, and the ledger has long known that ${request.userId} is restricted`))
+      }
+      return process.io(`wallet ${request.requestId}`, async () => {
         const { chance, clock } = world
         await clock.sleep(chance.between(1, 40))
         if (!process.strikes('wallet-timeout', `wallet ${request.requestId}`)) return partner.credit(request)
@@ -45,7 +59,8 @@ export function reachWallet(partner: WalletPartner, process: SimulatedProcess, w
         process.note(`the wallet has ${paid ? '' : 'not '}paid ${request.requestId}`)
         await clock.sleep(TIMEOUT_MS, signal)
         return { kind: 'unavailable', detail: `no answer within ${TIMEOUT_MS} ms` }
-      }),
+      })
+    },
     close: () => Promise.resolve(),
   }
 }

@@ -8,6 +8,8 @@ const FIRST_EVENT_MS = Date.parse('2025-11-03T20:05:00Z')
 /** The virtual clock starts hours later, so that no event is from the future by itself. */
 export const START_MS = Date.parse('2025-11-04T06:00:00Z')
 const USERS = 20
+/** Most play at home; who is of no country says none. */
+const COUNTRIES = ['TR', 'TR', 'DE', 'TR', 'BR', undefined] as const
 export const REFUSED_USER = 'u_19'
 
 /** Event time at a moment of the run. */
@@ -15,11 +17,16 @@ export function eventTimeAt(elapsedMs: number): number {
   return FIRST_EVENT_MS + Math.floor(elapsedMs * SPEED)
 }
 
+export interface Sent {
+  readonly user: string
+  readonly text: string
+}
+
 /** Makes events as players, networks and broken clients send them. */
 export class Workload {
   readonly #chance: Chance
   readonly #faults: ReadonlySet<FaultName>
-  readonly #sent: { readonly user: string; readonly text: string }[] = []
+  readonly #sent: Sent[] = []
   #made = 0
   #user = 'u_0'
 
@@ -29,7 +36,7 @@ export class Workload {
   }
 
   /** The next record for the events topic: whose partition it belongs on, and its text. */
-  next(elapsedMs: number): { readonly user: string; readonly text: string } {
+  next(elapsedMs: number): Sent {
     const chance = this.#chance
     if (this.#faults.has('repeated-events') && chance.is(0.08)) {
       const again = this.#sent[this.#sent.length - 1 - chance.between(0, chance.is(0.8) ? 30 : 300)]
@@ -43,23 +50,23 @@ export class Workload {
     return { user, text }
   }
 
-  /** The end of it: every player is verified, and free again. */
-  lastWords(elapsedMs: number): readonly { readonly user: string; readonly text: string }[] {
+  /** The end of it: most players are verified, and free again. What is frozen of the others stays so, or expires. */
+  lastWords(elapsedMs: number): readonly Sent[] {
     const ts = new Date(eventTimeAt(elapsedMs)).toISOString()
-    return Array.from({ length: USERS }, (_, n) => `u_${n}`).flatMap((user) =>
-      [
-        { event_name: 'kyc_status_changed', payload: { kyc_level: 2 } },
-        { event_name: 'rg_event', payload: { type: 'all', action: 'lifted' } },
-      ].map((said) => {
-        const base = { event_id: `e-${++this.#made}`, version: '1.2.0', user: { id: user, geo: 'TR' }, ts }
-        return { user, text: JSON.stringify({ ...base, ...said }) }
-      }),
-    )
+    return Array.from({ length: USERS }, (_, n) => `u_${n}`)
+      .filter(() => this.#chance.is(0.8))
+      .flatMap((user) =>
+        [
+          { event_name: 'kyc_status_changed', payload: { kyc_level: 2 } },
+          { event_name: 'rg_event', payload: { type: 'all', action: 'lifted' } },
+        ].map((said) => ({ user, text: JSON.stringify({ ...this.#base(user), ...said, ts }) })),
+      )
   }
 
   #text(user: string, elapsedMs: number): string {
     const chance = this.#chance
-    const event = { ...this.#event(user), ts: new Date(this.#time(elapsedMs)).toISOString() }
+    const made = this.#protects(user, elapsedMs) ?? this.#plays(user)
+    const event = { ...made, ts: new Date(this.#time(elapsedMs, made.event_name)).toISOString() }
     if (!this.#faults.has('malformed-events') || !chance.is(0.04)) return JSON.stringify(event)
     return chance.pick<(of: typeof event) => string>([
       (of) => JSON.stringify(of).slice(0, chance.between(1, 60)),
@@ -72,31 +79,69 @@ export class Workload {
     ])(event)
   }
 
-  #time(elapsedMs: number): number {
+  #time(elapsedMs: number, name: string): number {
     const chance = this.#chance
     const now = eventTimeAt(elapsedMs)
     if (this.#faults.has('future-events') && chance.is(0.02))
       return START_MS + elapsedMs + chance.between(6, 90) * 60_000
-    if (this.#faults.has('late-events') && chance.is(0.04)) return now - chance.between(61, 1_200) * 1_000
+    // Those who protect players are the slowest, and must be heard all the same.
+    const isLate = chance.is(name === 'rg_event' || name === 'kyc_status_changed' ? 0.2 : 0.04)
+    if (this.#faults.has('late-events') && isLate) return now - chance.between(61, 1_200) * 1_000
     if (this.#faults.has('disordered-events') && chance.is(0.4)) return now - chance.between(0, 50_000)
     return now
   }
 
-  #event(user: string): object {
-    const chance = this.#chance
-    const base = { event_id: `e-${++this.#made}`, version: '1.2.0', user: { id: user, geo: 'TR' } }
-    const draw = chance.random()
-    if (draw < 0.15) return { ...base, event_name: 'login', payload: {} }
-    if (draw < 0.35)
-      return { ...base, event_name: 'deposit', payload: { amount: chance.between(5, 60), currency: 'EUR' } }
-    if (draw < 0.39)
-      return { ...base, event_name: 'kyc_status_changed', payload: { kyc_level: chance.pick([0, 1, 2, 2]) } }
-    if (draw < 0.41) {
-      const payload = { type: 'self_exclusion', action: chance.is(0.5) ? 'set' : 'lifted' }
-      return { ...base, event_name: 'rg_event', payload }
+  #base(user: string): { readonly event_id: string; readonly version: string; readonly user: object } {
+    const number = Number(user.slice(2))
+    const geo = this.#chance.is(0.05) ? 'PE' : COUNTRIES[number % COUNTRIES.length]
+    return {
+      event_id: `e-${++this.#made}`,
+      version: '1.2.0',
+      user: { id: user, ...(geo === undefined ? {} : { geo }) },
     }
+  }
+
+  #plays(user: string): Made {
+    const chance = this.#chance
+    const base = this.#base(user)
+    const draw = chance.random()
+    if (draw < 0.17) return { ...base, event_name: 'login', payload: {} }
+    if (draw < 0.37)
+      return { ...base, event_name: 'deposit', payload: { amount: chance.between(5, 60), currency: 'EUR' } }
     const bet = chance.pick([0, 0.1, 0.2, 0.5, 1, 2])
     const win = chance.is(0.5) ? Math.round(bet * chance.between(0, 900)) / 100 : 0
     return { ...base, event_name: 'bet', payload: { bet, win, currency: 'EUR' } }
   }
+
+  /** What is said of verification and of restrictions; undefined: nothing now. */
+  #protects(user: string, elapsedMs: number): Made | undefined {
+    const chance = this.#chance
+    const draw = chance.random()
+    if (draw > 0.16) return undefined
+    const base = this.#base(user)
+    if (draw < 0.06) {
+      const payload = chance.is(0.1) ? { status: 'pending' } : { kyc_level: chance.pick([0, 1, 2, 2, 2]) }
+      return { ...base, event_name: 'kyc_status_changed', payload }
+    }
+    const type = chance.pick(['self_exclusion', 'self_exclusion', 'cool_off', 'deposit_limit', 'limit', 'all'])
+    const isLifted = type === 'limit' || type === 'all' || chance.is(0.3)
+    // A limit that is set protects nobody yet.
+    const sets = type === 'deposit_limit' ? chance.pick(['reached', 'reached', 'set']) : 'set'
+    const until = this.#end(elapsedMs)
+    const ends = isLifted || until === undefined ? {} : { until: new Date(until).toISOString() }
+    return { ...base, event_name: 'rg_event', payload: { type, action: isLifted ? 'lifted' : sets, ...ends } }
+  }
+
+  /** Soon by the time of events, or soon by the clock of the sinks, or not before somebody lifts it. */
+  #end(elapsedMs: number): number | undefined {
+    const chance = this.#chance
+    const draw = chance.random()
+    if (draw < 0.45) return eventTimeAt(elapsedMs) + chance.between(-2, 25) * 60_000
+    return draw < 0.8 ? START_MS + elapsedMs + chance.between(500, 20_000) : undefined
+  }
+}
+
+interface Made {
+  readonly event_name: string
+  readonly payload: object
 }

@@ -1,19 +1,26 @@
 import { openPostgresLedger } from '../../connectors/ledger/ledger.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
-import type { RewardTask } from '../../core/model/reward.ts'
+import { requestIdOf } from '../../core/ids.ts'
+import type { PlayerChanged } from '../../core/model/player.ts'
+import type { RewardRecord } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import { formatMoney } from '../../core/money.ts'
 import type { Ledger } from '../../core/ports/ledger.ts'
 import type { Log, LogRecord } from '../../core/ports/log.ts'
+import { isEarned } from '../../operators/earned.ts'
 import { TICK_HEADER } from '../../core/topics.ts'
 import { type ReferenceResult, reference } from '../support/reference.ts'
 import { DEDUPE_WINDOW_MS, type Installation } from './installation.ts'
+import { type Gated, gated, type Standing, standings } from './protection.ts'
+import { repeats, sameSet } from './sets.ts'
 import { CHAOS_REFERENCE, REWARD_COSTS } from './workload.ts'
 
 export interface Audit {
   readonly events: number
   readonly scores: number
   readonly rewards: number
+  readonly frozen: number
+  readonly released: number
   readonly duplicates: number
   readonly deadLetters: number
   readonly ticks: number
@@ -27,26 +34,35 @@ export async function audit(installation: Installation, fed: ReadonlySet<string>
   const { log, topics, postgres, wallet } = installation
   const events = await readTopic(log, topics.events)
   const scores = (await readTopic(log, topics.scores)).map((record) => valueOf(record) as ScoreRecord)
-  const rewards = (await readTopic(log, topics.rewards)).map((record) => valueOf(record) as RewardTask)
+  const told = (await readTopic(log, topics.rewards)).map((record) => valueOf(record) as RewardRecord | PlayerChanged)
+  const rewards = told.filter(isEarned)
   const dlq = (await readTopic(log, topics.dlq)).map((record) => valueOf(record) as DlqRecord)
   const expected = expectation(events)
+  const gates = gated(told, expected.players)
+  const facts = { rewards, gates, players: expected.players }
   const differences = [
     ...sameSet('events on the topic', fed, new Set(expected.lines)),
     ...scoreDifferences(scores, expected),
     ...rewardDifferences(rewards, expected),
+    ...gates.differences,
     ...dlqDifferences(dlq, expected.all),
   ]
+  let booked: Booked = { paid: new Set(), stopped: new Set() }
   const ledger = openPostgresLedger({ url: postgres.url })
   try {
-    differences.push(...(await ledgerDifferences(ledger, rewards)))
+    const found = await ledgerDifferences(ledger, facts)
+    differences.push(...found.differences)
+    booked = found
   } finally {
     await ledger.close()
   }
-  const { calls, found } = await walletDifferences(wallet, rewards)
+  const { calls, found } = await walletDifferences(wallet, booked)
   return {
     events: expected.lines.length,
     scores: scores.filter(({ points }) => points > 0).length,
     rewards: rewards.length,
+    frozen: gates.frozen,
+    released: gates.released,
     duplicates: expected.all.duplicates,
     deadLetters: dlq.length,
     ticks: events.length - expected.lines.length,
@@ -62,6 +78,7 @@ interface Expectation {
   readonly lines: readonly string[]
   readonly all: ReferenceResult
   readonly atOnce: ReferenceResult
+  readonly players: ReadonlyMap<string, Standing>
 }
 
 /** The reference sees what the workers saw: the records of the topic, partition by partition, and ticks as events. */
@@ -95,6 +112,13 @@ function expectation(records: readonly LogRecord[]): Expectation {
     )
   return {
     lines,
+    players: standings(
+      input.map(({ line, record }) => ({
+        text: line,
+        horizon: watermarks.get(record.partition) ?? 0,
+        ingestMs: record.timestamp,
+      })),
+    ),
     all: run([...CHAOS_REFERENCE.atOnce, ...CHAOS_REFERENCE.strict]),
     atOnce: run(CHAOS_REFERENCE.atOnce),
   }
@@ -140,7 +164,7 @@ function scoreDifferences(scores: readonly ScoreRecord[], { all, atOnce }: Expec
   ]
 }
 
-function rewardDifferences(rewards: readonly RewardTask[], { all }: Expectation): string[] {
+function rewardDifferences(rewards: readonly RewardRecord[], { all }: Expectation): string[] {
   const found = rewards.map(({ user_id, origin }) =>
     [user_id, origin.rule_id, ...(origin.period === 'all' ? [] : [origin.period]), origin.threshold].join('|'),
   )
@@ -164,27 +188,51 @@ function dlqDifferences(dlq: readonly DlqRecord[], { dlq: expected }: ReferenceR
   return differences
 }
 
-async function ledgerDifferences(ledger: Ledger, rewards: readonly RewardTask[]): Promise<string[]> {
+interface Booked {
+  /** What is booked as paid. */
+  readonly paid: ReadonlySet<string>
+  /** Stopped before a call: an earlier one, whose answer was lost, may have paid it. */
+  readonly stopped: ReadonlySet<string>
+}
+
+async function ledgerDifferences(
+  ledger: Ledger,
+  { rewards, gates, players }: { rewards: readonly RewardRecord[]; gates: Gated; players: Expectation['players'] },
+): Promise<Booked & { readonly differences: readonly string[] }> {
   const rows = await ledger.latest(rewards.length * 2 + 100)
   const spent = new Map((await ledger.budgets()).map(({ poolId, spent }) => [poolId, spent]))
+  const differences = rows.flatMap(({ taskId, userId, status }) => {
+    // Whoever was excluded before the call is not called.
+    const mayBeStopped = players.get(userId)?.excluded === true
+    const fits = gates.payable.has(taskId)
+      ? status === 'succeeded' || (status === 'frozen' && mayBeStopped)
+      : status === 'frozen'
+    return fits ? [] : [`${taskId} is ${status} in the ledger`]
+  })
+  const paid = new Set(rows.filter(({ status }) => status === 'succeeded').map(({ taskId }) => taskId))
   const owed = new Map<string, bigint>()
-  for (const { origin } of rewards) {
+  for (const { origin, reward_task_id: id } of rewards) {
     const cost = REWARD_COSTS[`${origin.rule_id}|${origin.threshold}`]
-    if (cost !== undefined) owed.set(cost.pool, (owed.get(cost.pool) ?? 0n) + BigInt(cost.cents))
+    if (cost !== undefined && paid.has(id)) owed.set(cost.pool, (owed.get(cost.pool) ?? 0n) + BigInt(cost.cents))
   }
-  return [
-    ...sameSet('ledger rows', new Set(rewards.map((r) => r.reward_task_id)), new Set(rows.map((r) => r.taskId))),
-    ...repeats(
-      'ledger row',
-      rows.map(({ taskId }) => taskId),
-    ),
-    ...rows.flatMap(({ taskId, status }) => (status === 'succeeded' ? [] : [`${taskId} is ${status} in the ledger`])),
-    ...[...owed].flatMap(([pool, cents]) =>
-      spent.get(pool) === cents
-        ? []
-        : [`pool ${pool} has spent ${formatMoney(spent.get(pool) ?? 0n)}, expected ${formatMoney(cents)}`],
-    ),
-  ]
+  const frozen = rows.filter(({ taskId, status }) => status === 'frozen' && gates.payable.has(taskId))
+  return {
+    paid,
+    stopped: new Set(frozen.map(({ taskId }) => taskId)),
+    differences: [
+      ...sameSet('ledger rows', new Set(rewards.map((r) => r.reward_task_id)), new Set(rows.map((r) => r.taskId))),
+      ...repeats(
+        'ledger row',
+        rows.map(({ taskId }) => taskId),
+      ),
+      ...differences,
+      ...[...owed].flatMap(([pool, cents]) =>
+        spent.get(pool) === cents
+          ? []
+          : [`pool ${pool} has spent ${formatMoney(spent.get(pool) ?? 0n)}, expected ${formatMoney(cents)}`],
+      ),
+    ],
+  }
 }
 
 interface WalletStats {
@@ -197,12 +245,13 @@ interface WalletStats {
 /** The wallet pays an id once however often it is asked, so each reward must have come under one id, with one body. */
 async function walletDifferences(
   wallet: string,
-  rewards: readonly RewardTask[],
+  { paid: booked, stopped }: Booked,
 ): Promise<{ calls: number; found: string[] }> {
   const stats = (await (await fetch(`${wallet}/stats`)).json()) as WalletStats
   const paid = (await (await fetch(`${wallet}/payouts`)).text()).split('\n').filter((id) => id !== '')
+  const doubtful = new Set([...stopped].map(requestIdOf))
   const found = [
-    ...sameSet('payments', new Set(rewards.map((r) => r.reward_task_id)), new Set(paid)),
+    ...sameSet('payments', new Set([...booked].map(requestIdOf)), new Set(paid.filter((id) => !doubtful.has(id)))),
     ...repeats('payment', paid),
     ...(stats.distinct === paid.length
       ? []
@@ -238,26 +287,4 @@ async function readTopic(log: Log, topic: string): Promise<LogRecord[]> {
 
 function valueOf(record: LogRecord): unknown {
   return JSON.parse(record.value?.toString() ?? 'null')
-}
-
-const NAMED_MAX = 3
-
-function repeats(what: string, ids: readonly string[]): string[] {
-  const seen = new Set<string>()
-  const twice = new Set<string>()
-  for (const id of ids) (seen.has(id) ? twice : seen).add(id)
-  return twice.size === 0 ? [] : [`${twice.size} times a ${what} stands there more than once: ${named(twice)}`]
-}
-
-function sameSet(what: string, expected: ReadonlySet<string>, found: ReadonlySet<string>): string[] {
-  const missing = [...expected].filter((one) => !found.has(one))
-  const extra = [...found].filter((one) => !expected.has(one))
-  return [
-    ...(missing.length === 0 ? [] : [`${what}: ${missing.length} are missing, such as ${named(missing)}`]),
-    ...(extra.length === 0 ? [] : [`${what}: ${extra.length} should not be there, such as ${named(extra)}`]),
-  ]
-}
-
-function named(ids: Iterable<string>): string {
-  return [...ids].slice(0, NAMED_MAX).join(', ')
 }

@@ -58,7 +58,8 @@ describe.skipIf(!kafkaForTests().available || process.env['KAFKA_BROKERS'] !== u
     expect({ code, report: code === 0 ? '' : stdout + stderr }).toEqual({ code: 0, report: '' })
     for (const kind of ALL_FAULTS) expect(numberIn(stdout, kind)).toBe(1)
     expect(numberIn(stdout, 'differences')).toBe(0)
-    for (const row of ['events', 'scores', 'rewards']) expect(numberIn(stdout, row)).toBeGreaterThan(0)
+    for (const row of ['events', 'scores', 'rewards', 'frozen', 'released'])
+      expect(numberIn(stdout, row)).toBeGreaterThan(0)
     // a worker and a sink that slept past their session, woke up, and were told
     expect(numberIn(stdout, 'zombies that their group had left behind')).toBeGreaterThanOrEqual(2)
     expect(stdout).not.toContain('waited in vain')

@@ -16,6 +16,8 @@ export function reportTable(report: ChaosReport, seed: number): string {
     ['  ticks', audit.ticks],
     ['scores', audit.scores],
     ['rewards', audit.rewards],
+    ['  frozen', audit.frozen],
+    ['  released', audit.released],
     ['calls to the wallet', audit.walletCalls],
     ...Object.entries(logs.recoveries).map(([decision, count]) => [`recoveries: ${decision}`, count] as const),
     ['longest recovery', seconds(1_000 * logs.recoverySecondsMax)],

@@ -71,12 +71,25 @@ export interface FedEvent {
 
 /**
  * An endless feed, the same for one seed: bets and deposits of players who come and go, up to 50 seconds out of order,
- * some repeated, some late, some from the future, some broken.
+ * some repeated, some late, some from the future, some broken. Most are verified as they come, some long after their first
+ * rewards, some never; some exclude themselves, for a while or until they lift it.
  */
 export function* feedOf(seed: number): Generator<FedEvent> {
   const random = seededRandom(seed)
   const recent: FedEvent[] = []
+  const remember = (event: FedEvent): FedEvent => {
+    recent.push(event)
+    if (recent.length > 60) recent.shift()
+    return event
+  }
+  const met = new Set<string>()
+  const toVerify: { readonly userId: string; readonly from: number }[] = []
   for (let index = 0; ; index++) {
+    const next = toVerify[0]
+    if (next !== undefined && next.from <= index) {
+      toVerify.shift()
+      yield remember(protection({ seed, index, userId: next.userId, said: VERIFIED }))
+    }
     const draw = random()
     if (draw < 0.03 && recent.length > 0) {
       yield recent[Math.floor(random() * recent.length)] ?? brokenEvent(index)
@@ -86,9 +99,18 @@ export function* feedOf(seed: number): Generator<FedEvent> {
       const late = draw < 0.045
       const future = draw >= 0.045 && draw < 0.046
       const event = playerEvent({ seed, index, random, shiftMs: late ? -600_000 : future ? 40 * 365 * 86_400_000 : 0 })
-      recent.push(event)
-      if (recent.length > 60) recent.shift()
-      yield event
+      const { userId } = event
+      if (userId !== null && !met.has(userId)) {
+        met.add(userId)
+        const number = Number(userId.slice(2))
+        if (number % 10 === 9) toVerify.push({ userId, from: index + VERIFIED_AFTER })
+        else if (number % 40 !== 7) yield remember(protection({ seed, index, userId, said: VERIFIED }))
+      }
+      if (userId !== null && random() < 0.006) {
+        const said = restrictionAt(START + index * STEP_MS, random)
+        yield remember(protection({ seed, index, userId, said, shiftMs: random() < 0.2 ? -300_000 : 0 }))
+      }
+      yield remember(event)
     }
   }
 }
@@ -106,6 +128,33 @@ export function closingEvents(parts: {
     userId: id,
     line: envelope(`closing-${seed}-${round}-${id}`, { name: 'login', ts, user: { id }, payload: {} }),
   }))
+}
+
+interface SaidOfPlayer {
+  readonly name: 'kyc_status_changed' | 'rg_event'
+  readonly payload: object
+}
+
+const VERIFIED: SaidOfPlayer = { name: 'kyc_status_changed', payload: { status: 'verified', kyc_level: 2 } }
+/** Events until the slow ones are verified, in order. */
+const VERIFIED_AFTER = 600
+
+function restrictionAt(ts: number, random: () => number): SaidOfPlayer {
+  const draw = random()
+  const until = draw < 0.4 ? { until: new Date(ts + Math.floor(random() * 1_200_000)).toISOString() } : {}
+  return { name: 'rg_event', payload: { type: 'self_exclusion', action: draw < 0.8 ? 'set' : 'lifted', ...until } }
+}
+
+function protection(of: {
+  readonly seed: number
+  readonly index: number
+  readonly userId: string
+  readonly said: SaidOfPlayer
+  readonly shiftMs?: number
+}): FedEvent {
+  const { seed, index, userId, said, shiftMs = 0 } = of
+  const event = { ...said, ts: START + index * STEP_MS + shiftMs, user: { id: userId } }
+  return { userId, line: envelope(`${said.name}-${seed}-${index}`, event) }
 }
 
 function brokenEvent(index: number): FedEvent {
