@@ -86,6 +86,13 @@ export class GateBook {
     else page.asOf = before
   }
 
+  /** Of an event from the future only what stops rewards counts, as said now: its own time is not believed. */
+  hearUndated(event: PlayerEvent): void {
+    const { name, said } = event
+    const stops = name === 'kyc_status_changed' ? said.kyc_level === 0 : said.action !== 'lifted'
+    if (stops) this.hear({ ...event, time: Math.max(this.#now, 0) })
+  }
+
   earn({ id, user, needs, expiryMs }: EarnedByRule): void {
     const page = this.#page(user)
     const { level, restrictions } = knownOf(page.words, this.#now)

@@ -131,8 +131,10 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
         continue
       }
       const before = seen.get(event.id)
-      if (event.time > timestamp + 300_000) expected.dlq.future++
-      else if (before !== undefined && before >= watermark - options.rememberMs) expected.duplicates++
+      if (event.time > timestamp + 300_000) {
+        expected.dlq.future++
+        gates.hearUndated(event)
+      } else if (before !== undefined && before >= watermark - options.rememberMs) expected.duplicates++
       else if (event.time < watermark - options.windowMs) {
         expected.dlq.late++
         gates.hear(event)

@@ -186,8 +186,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'operators/protection.ts',
-        from: 'waiting + 2)\n      }\n      next(arrival)\n',
-        to: 'waiting + 2)\n      }\n',
+        from: 'outputsMax(batch, userId))\n      }\n      next(arrival)\n',
+        to: 'outputsMax(batch, userId))\n      }\n',
       },
     ],
   },
