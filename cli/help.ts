@@ -87,7 +87,7 @@ function rightOf(setting: Setting): string {
     ...(spec.required === true ? ['required'] : []),
     ...(range === '' ? [] : [range.trim()]),
     ...(spec.default === undefined ? [] : [`default ${spec.default}`]),
-    variableOf(setting),
+    spec.eachTime === true ? 'with each call anew' : variableOf(setting),
   ]
   return `${spec.help} (${notes.join('; ')})`
 }

@@ -30,7 +30,9 @@ describe('help', () => {
       const flat = page.replaceAll(/\s+/g, ' ')
       expect(page).toContain(`Usage: onceward ${name}`)
       for (const setting of command.settings) {
-        expect(flat).toContain(`ONCEWARD_${setting.name.toUpperCase().replaceAll('-', '_')}`)
+        const variable = `ONCEWARD_${setting.name.toUpperCase().replaceAll('-', '_')}`
+        // What agrees to something is said with each call anew: a variable for it would be refused.
+        expect(new RegExp(`${variable}\\b`).test(flat)).toBe(setting.spec.eachTime !== true)
         if (setting.spec.default !== undefined) expect(flat).toContain(`default ${setting.spec.default}`)
       }
       for (const { line } of command.examples) {
