@@ -3,7 +3,7 @@ import { hasCode } from '../core/errors.ts'
 import { rewardTaskId } from '../core/ids.ts'
 import type { Assignment } from '../core/model/experiment.ts'
 import type { PayoutPolicy, PoolPolicy } from '../core/model/policy.ts'
-import type { Guardrails, HoldReason, Reward, RewardTaskBase } from '../core/model/reward.ts'
+import { type Guardrails, type HoldReason, NO_RATE, type Reward, type RewardTaskBase } from '../core/model/reward.ts'
 import { type Cents, CENTS_MAX, formatMoney } from '../core/money.ts'
 import type { PlayerEvent } from '../core/model/event.ts'
 import type { CompiledRule } from '../rules/compiled.ts'
@@ -110,7 +110,7 @@ interface Priced {
 function priced(reward: Reward, policy: PayoutPolicy, ts: number): Priced {
   try {
     const costing = costOf(reward, policy, ts)
-    if (!costing.ok) return { holds: [{ by: 'no_rate', detail: costing.detail }] }
+    if (!costing.ok) return { holds: [{ by: NO_RATE, detail: costing.detail }] }
     const { cost } = costing
     if (cost >= 0n && cost <= CENTS_MAX) return { cost, holds: [] }
     return { holds: [{ by: 'no_cost', detail: `its cost comes to ${formatMoney(cost)}, which no budget can carry` }] }

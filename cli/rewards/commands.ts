@@ -1,7 +1,7 @@
 import { OncewardError } from '../../core/errors.ts'
 import { parseMoney } from '../../core/money.ts'
 import type { RewardStatus } from '../../core/model/reward-status.ts'
-import type { Command, HoldFilter, Mandate, RewardFilter } from '../../core/ports/back-office.ts'
+import type { BackOffice, Command, HoldFilter, Mandate, RewardFilter } from '../../core/ports/back-office.ts'
 import type { Context } from '../command.ts'
 import { type BulkSettings, runBulk } from './bulk.ts'
 import { type LedgerSettings, withOffice } from './connection.ts'
@@ -49,22 +49,9 @@ export async function decideHolds(
   verb: string,
   make: (mandate: Mandate) => Command,
 ): Promise<number | undefined> {
-  const { settings, clock } = context
-  const filter = holdFilterOf(settings)
-  const command = make(mandateOf(settings, await policyNow({ settings: { policy: settings.policy }, clock })))
-  return withOffice(context, async (office) => {
-    const asked = Object.values(filter).some((value) => value !== undefined)
-    const targets = await targetsOf(office, settings, asked ? () => office.heldIds(filter) : undefined)
-    return runBulk(
-      {
-        verb,
-        targets,
-        forecast: (some, positions) => office.forecast(command, some, positions),
-        carryOut: (some) => office.carryOut(command, some),
-      },
-      context,
-    )
-  })
+  const filter = holdFilterOf(context.settings)
+  const asked = Object.values(filter).some((value) => value !== undefined)
+  return carryOut(context, { verb, make, find: asked ? (office) => office.heldIds(filter) : undefined })
 }
 
 export type RewardCommandSettings = Settings & {
@@ -82,13 +69,27 @@ export async function commandRewards(
   { verb, statuses }: { readonly verb: string; readonly statuses: readonly RewardStatus[] },
   make: (mandate: Mandate) => Command,
 ): Promise<number | undefined> {
-  const { settings, clock } = context
-  const { pool, type, user, rule, frozenBy } = settings
+  const { pool, type, user, rule, frozenBy } = context.settings
   const filter: RewardFilter = { statuses, pool, type, user, rule, frozenBy }
   const asked = [pool, type, user, rule].some((value) => value !== undefined)
+  return carryOut(context, { verb, make, find: asked ? (office) => office.rewardIds(filter) : undefined })
+}
+
+interface Work {
+  readonly verb: string
+  readonly make: (mandate: Mandate) => Command
+  /** What the filters say; absent: none was given, and the ids are. */
+  readonly find: ((office: BackOffice) => Promise<readonly string[]>) | undefined
+}
+
+async function carryOut(
+  context: Context<Settings & { readonly policy?: string | undefined }>,
+  { verb, make, find }: Work,
+): Promise<number | undefined> {
+  const { settings, clock } = context
   const command = make(mandateOf(settings, await policyNow({ settings: { policy: settings.policy }, clock })))
   return withOffice(context, async (office) => {
-    const targets = await targetsOf(office, settings, asked ? () => office.rewardIds(filter) : undefined)
+    const targets = await targetsOf(office, settings, find && (() => find(office)))
     return runBulk(
       {
         verb,

@@ -1,9 +1,9 @@
 /** The statements of booking, with their reasoning. Whole batches travel as arrays: a statement a row costs a round trip a row. */
 import { type SQLQuery, sql } from '@databases/pg'
+import { BUDGET_CLOSED } from '../../core/model/reward.ts'
 import { type Cents, formatMoney } from '../../core/money.ts'
 import type { LedgerTask } from '../../core/ports/ledger.ts'
 import type { Beginning } from './booking.ts'
-import { BUDGET_CLOSED } from './move-statements.ts'
 
 /**
  * What the ledger knows of tasks. To be asked after the pools are locked, in a statement of its own: so it sees what the

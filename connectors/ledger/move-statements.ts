@@ -6,13 +6,10 @@
  */
 import { type SQLQuery, sql } from '@databases/pg'
 import type { FreezeReason } from '../../core/gates.ts'
-import type { HoldReason } from '../../core/model/reward.ts'
+import { BUDGET_CLOSED, type HoldReason } from '../../core/model/reward.ts'
 import { assert } from '../../core/assert.ts'
 import type { Admission } from '../../core/ports/ledger.ts'
 import type { StoredReward } from './rows.ts'
-
-/** How `failure` begins of a reward that its pool has refused. */
-export const BUDGET_CLOSED = 'budget_closed'
 
 export interface Move {
   readonly ledgerId: bigint

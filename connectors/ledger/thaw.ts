@@ -7,12 +7,12 @@
  * never expires. One whose player is free again goes although its time is up, too: it was late by our doing.
  */
 import { type SQLQuery, sql } from '@databases/pg'
+import { BUDGET_CLOSED } from '../../core/model/reward.ts'
 import { CENTS_MAX } from '../../core/money.ts'
 import type { Admit, Booked } from '../../core/ports/ledger.ts'
 import type { Database } from './database.ts'
 import {
   admissionMove,
-  BUDGET_CLOSED,
   type Move,
   moveStatement,
   needsAdmission,

@@ -38,6 +38,11 @@ export interface HoldReason {
   readonly detail: string
 }
 
+/** `by` of a hold: the cost is not known. */
+export const NO_RATE = 'no_rate'
+/** `by` of a hold, the reason of a dead letter, how the failure of a refused reward begins: the pool does not cover it. */
+export const BUDGET_CLOSED = 'budget_closed'
+
 /** What a task is: the same on every record about it. */
 export interface RewardTaskBase {
   /** `rt_` and 32 hex digits; the same crossing always has the same id. */

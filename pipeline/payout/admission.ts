@@ -6,8 +6,9 @@
  * A2  a person decides wherever something asks for one: a hold of the task, a soft cap, the breaker
  * A3  a reward whose cost nobody knows is never refused and never paid: a person prices it
  */
-import type { HoldReason } from '../../core/model/reward.ts'
-import { type Cents, formatMoney } from '../../core/money.ts'
+import { BUDGET_CLOSED, type HoldReason, NO_RATE } from '../../core/model/reward.ts'
+import { formatMoney } from '../../core/money.ts'
+import { hardCapShort, prizeBounds } from '../../core/pool-bounds.ts'
 import type { Admission, Admit, LedgerTask, PoolFacts } from '../../core/ports/ledger.ts'
 
 export const admit: Admit = (task, facts) => {
@@ -26,40 +27,23 @@ function shut(task: LedgerTask, facts: PoolFacts | undefined, detail: string): A
   return { kind: 'hold', reasons: said ? task.holds : [...task.holds, { by: BUDGET_CLOSED, detail }] }
 }
 
-/** `by` of a hold: the cost is not known. */
-export const NO_RATE = 'no_rate'
-/** `by` of a hold, and the reason of a dead letter: the pool does not cover it. */
-export const BUDGET_CLOSED = 'budget_closed'
-
 function overHardCap({ cost, poolId }: LedgerTask, facts: PoolFacts | undefined): string | null {
-  const terms = facts?.terms ?? null
-  if (facts === undefined || terms === null || cost === 0n) return null
-  const left = terms.budget - facts.spent - facts.reserved
-  if (cost <= left) return null
-  const rest = formatMoney(left < 0n ? 0n : left)
-  return `pool ${poolId} has ${rest} of ${formatMoney(terms.budget)} left, and the reward costs ${formatMoney(cost)}`
+  const short = facts === undefined ? null : hardCapShort(cost, facts)
+  if (short === null) return null
+  const { left, budget } = short
+  return `pool ${poolId} has ${formatMoney(left)} of ${formatMoney(budget)} left, and the reward costs ${formatMoney(cost)}`
 }
 
 function largePrizeHolds(task: LedgerTask, facts: PoolFacts | undefined): readonly HoldReason[] {
-  const terms = facts?.terms ?? null
-  if (facts === undefined || terms === null || terms.largePrize === null || task.cost < terms.largePrize) return []
-  const taken = facts.spent + facts.reserved + task.cost
-  const reasons: HoldReason[] = []
-  const soft = smaller(terms.softCap, task.softCap)
-  if (soft !== null && taken > soft) {
-    const detail = `a large prize of ${formatMoney(task.cost)} would bring pool ${task.poolId} to ${formatMoney(taken)}, beyond its soft cap of ${formatMoney(soft)}`
-    reasons.push({ by: 'soft_cap', detail })
-  }
-  if (taken * 100n >= terms.budget * BigInt(terms.breakerPercent)) {
-    const detail = `a large prize of ${formatMoney(task.cost)} would bring pool ${task.poolId} to ${formatMoney(taken)}, and from ${terms.breakerPercent} % of ${formatMoney(terms.budget)} on somebody looks at large prizes`
-    reasons.push({ by: 'breaker', detail })
-  }
-  return reasons
-}
-
-function smaller(a: Cents | null, b: Cents | null): Cents | null {
-  if (a === null || b === null) return a ?? b
-  return a < b ? a : b
+  if (facts === undefined) return []
+  return prizeBounds(task, facts).map((bound) => {
+    const would = `a large prize of ${formatMoney(task.cost)} would bring pool ${task.poolId} to ${formatMoney(bound.after)}`
+    if (bound.by === 'soft_cap') {
+      return { by: bound.by, detail: `${would}, beyond its soft cap of ${formatMoney(bound.softCap)}` }
+    }
+    const share = `${bound.percent} % of ${formatMoney(bound.budget)}`
+    return { by: bound.by, detail: `${would}, and from ${share} on somebody looks at large prizes` }
+  })
 }
 
 /** For rewards that were admitted once and have been stopped since: what the pool no longer covers goes to a person. */

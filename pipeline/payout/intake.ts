@@ -9,13 +9,14 @@
  * change of a player changes nothing. Step 2 takes all changes of the batch before its rewards, because they are looked
  * at when a reward is called, never when it is booked: so none that stands before a reward can come too late for it.
  */
+import { BUDGET_CLOSED } from '../../core/model/reward.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { DlqRecord } from '../../core/model/dlq.ts'
 import type { Arrival, Ledger, PlayerChange } from '../../core/ports/ledger.ts'
 import type { GroupConsumer, GroupHandler, LogRecord, RecordBatch } from '../../core/ports/log.ts'
 import type { Logger } from '../../core/ports/logger.ts'
 import { deadLetter, inputOf } from '../../operators/dead-letter.ts'
-import { admit, BUDGET_CLOSED } from './admission.ts'
+import { admit } from './admission.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Patience } from './patience.ts'
 import type { Counters, SinkMetrics } from './stats.ts'

@@ -1,11 +1,10 @@
 /** What the policy says of a reward: a pure function of the reward and of the version in effect at its event time. */
 import { costOf } from '../../core/cost.ts'
 import type { PolicyVersion, PoolPolicy } from '../../core/model/policy.ts'
-import type { Guardrails, HoldReason, Reward } from '../../core/model/reward.ts'
+import { type Guardrails, type HoldReason, NO_RATE, type Reward } from '../../core/model/reward.ts'
 import { type Cents, formatMoney } from '../../core/money.ts'
 import type { LedgerTask, PoolTerms } from '../../core/ports/ledger.ts'
 import { periodOf } from '../../rules/calendar.ts'
-import { NO_RATE } from './admission.ts'
 import { notNegative } from './fields.ts'
 import type { Route } from './routing.ts'
 

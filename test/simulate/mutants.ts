@@ -117,9 +117,9 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'a pool gives more than it has',
-    'pipeline/payout/admission.ts',
-    'if (cost <= left) return null',
-    'if (cost <= left + 500n) return null',
+    'core/pool-bounds.ts',
+    'return cost <= left ? null',
+    'return cost <= left + 500n ? null',
   ),
   mutant(
     'what a pool refuses has no dead letter',

@@ -4,6 +4,7 @@
  */
 import type { HoldReason } from '../../../core/model/reward.ts'
 import { type Cents, formatMoney } from '../../../core/money.ts'
+import { hardCapShort, prizeBounds } from '../../../core/pool-bounds.ts'
 import type { PoolPosition } from '../../../core/ports/back-office.ts'
 
 export interface Request {
@@ -49,35 +50,22 @@ export function admitPersonally(request: Request, position: PoolPosition | undef
   return { kind: 'reserve', overrun: excess(cost, position), passed }
 }
 
-function overBudget(cost: Cents, { terms, spent, reserved }: PoolPosition): string | null {
-  if (terms === null || cost === 0n || spent + reserved + cost <= terms.budget) return null
-  const left = terms.budget - spent - reserved
-  return `it costs ${formatMoney(cost)}, and ${formatMoney(left < 0n ? 0n : left)} of ${formatMoney(terms.budget)} is left in its pool`
+function overBudget(cost: Cents, position: PoolPosition): string | null {
+  const short = hardCapShort(cost, position)
+  if (short === null) return null
+  return `it costs ${formatMoney(cost)}, and ${formatMoney(short.left)} of ${formatMoney(short.budget)} is left in its pool`
 }
 
-/** Soft cap and breaker look at large prizes, by the same bounds as the sink's (pipeline/payout/admission.ts). */
-function beyondSoft({ cost, softCap }: Request, { terms, spent, reserved }: PoolPosition): HoldReason[] {
-  if (terms === null || terms.largePrize === null || cost < terms.largePrize) return []
-  const after = spent + reserved + cost
-  const reasons: HoldReason[] = []
-  const soft = smaller(terms.softCap, softCap)
-  if (soft !== null && after > soft) {
-    const detail = `with it ${formatMoney(after)} is gone, and the soft cap is ${formatMoney(soft)}`
-    reasons.push({ by: 'soft_cap', detail })
-  }
-  if (after * 100n >= terms.budget * BigInt(terms.breakerPercent)) {
-    const share = `${terms.breakerPercent} % of ${formatMoney(terms.budget)}`
-    reasons.push({
-      by: 'breaker',
-      detail: `with it ${formatMoney(after)} is gone, and from ${share} on large prizes are held`,
-    })
-  }
-  return reasons
-}
-
-function smaller(a: Cents | null, b: Cents | null): Cents | null {
-  if (a === null || b === null) return a ?? b
-  return a < b ? a : b
+/** Soft cap and breaker look at large prizes. */
+function beyondSoft(request: Request, position: PoolPosition): HoldReason[] {
+  return prizeBounds(request, position).map((bound) => {
+    const gone = `with it ${formatMoney(bound.after)} is gone`
+    if (bound.by === 'soft_cap') {
+      return { by: bound.by, detail: `${gone}, and the soft cap is ${formatMoney(bound.softCap)}` }
+    }
+    const share = `${bound.percent} % of ${formatMoney(bound.budget)}`
+    return { by: bound.by, detail: `${gone}, and from ${share} on large prizes are held` }
+  })
 }
 
 /**

@@ -9,7 +9,7 @@
  */
 import { decideGates, freezeText } from '../../../core/gates.ts'
 import { requestIdOf } from '../../../core/ids.ts'
-import type { HoldReason } from '../../../core/model/reward.ts'
+import { type HoldReason, NO_RATE } from '../../../core/model/reward.ts'
 import { formatMoney } from '../../../core/money.ts'
 import type { Command, Mandate, PoolPosition } from '../../../core/ports/back-office.ts'
 import { admitPersonally, type PersonalAdmission } from './admission.ts'
@@ -46,7 +46,7 @@ function approve(
   const { hold } = known
   if (decided !== undefined || hold === null) return decided ?? refused('it has no review')
   const facts = command.cost === undefined ? known : { ...known, cost: command.cost }
-  const unpriced = hold.reasons.some(({ by }) => by === 'no_rate')
+  const unpriced = hold.reasons.some(({ by }) => by === NO_RATE)
   if (!unpriced && facts.cost !== known.cost) {
     return refused(`it costs ${formatMoney(known.cost)}; --cost is for one whose cost nobody could work out`)
   }

@@ -2,6 +2,7 @@
  * Books what people give. People's issuing goes one after the other (ISSUE_LOCK), so that what is read of a reference
  * holds until the transaction ends; the pools are locked as for every other command.
  */
+import { BUDGET_CLOSED } from '../../../core/model/reward.ts'
 import { UNROUTED } from '../../../core/model/partner.ts'
 import { decideGates, freezeText } from '../../../core/gates.ts'
 import type { Player } from '../../../core/model/player.ts'
@@ -139,7 +140,7 @@ export function decideOne({ reward, mandate, player, at }: Issue, position: Pool
   if (admission.kind === 'closed' && admission.whenClosed === 'dlq') return refused(admission.detail)
   if (admission.kind !== 'reserve') {
     const reasons =
-      admission.kind === 'hold' ? admission.reasons : [...holds, { by: 'budget_closed', detail: admission.detail }]
+      admission.kind === 'hold' ? admission.reasons : [...holds, { by: BUDGET_CLOSED, detail: admission.detail }]
     const notes = [`held for a review: ${reasons.map(({ detail }) => detail).join('; ')}`]
     return { ...change, to: 'held', hold: { kind: 'open', reasons }, notes }
   }
