@@ -80,6 +80,31 @@ export const ERROR_KINDS = {
   /** Somebody else has decided already. */
   ONCEWARD_E_HOLD_DECIDED: { blame: 'user', retry: false },
   ONCEWARD_E_STATEMENT_INVALID: { blame: 'user', retry: false },
+  // the front door: what a caller of the gateway or of another HTTP interface is told
+  ONCEWARD_E_GATEWAY_INVALID: { blame: 'user', retry: false },
+  ONCEWARD_E_MAPPING_INVALID: { blame: 'user', retry: false },
+  ONCEWARD_E_REQUEST_MALFORMED: { blame: 'user', retry: false },
+  ONCEWARD_E_REQUEST_UNAUTHENTICATED: { blame: 'user', retry: false },
+  ONCEWARD_E_REQUEST_FORBIDDEN: { blame: 'user', retry: false },
+  ONCEWARD_E_REQUEST_TOO_LARGE: { blame: 'user', retry: false },
+  ONCEWARD_E_REQUEST_LIMITED: { blame: 'user', retry: true },
+  /** The same id came before with other content. */
+  ONCEWARD_E_REQUEST_CONFLICT: { blame: 'user', retry: false },
+  // schemas and their registry
+  ONCEWARD_E_SCHEMA_INCOMPATIBLE: { blame: 'user', retry: false },
+  ONCEWARD_E_REGISTRY_UNAVAILABLE: { blame: 'external', retry: true },
+  ONCEWARD_E_REGISTRY_REFUSED: { blame: 'external', retry: false },
+  // dead letters
+  ONCEWARD_E_LETTER_UNKNOWN: { blame: 'user', retry: false },
+  ONCEWARD_E_LETTER_REFUSED: { blame: 'user', retry: false },
+  /** Somebody else has decided already. */
+  ONCEWARD_E_LETTER_DECIDED: { blame: 'user', retry: false },
+  // the audit log
+  /** It was changed, or something of it is gone. */
+  ONCEWARD_E_AUDIT_BROKEN: { blame: 'external', retry: false },
+  ONCEWARD_E_AUDIT_UNWRITABLE: { blame: 'external', retry: true },
+  ONCEWARD_E_ARCHIVE_UNAVAILABLE: { blame: 'external', retry: true },
+  ONCEWARD_E_ARCHIVE_REFUSED: { blame: 'external', retry: false },
   // replay
   ONCEWARD_E_REPLAY_REFUSED: { blame: 'user', retry: false },
   ONCEWARD_E_REPLAY_GAP: { blame: 'user', retry: false },

@@ -5,6 +5,14 @@ export interface Topics {
   readonly scores: string
   readonly rewards: string
   readonly dlq: string
+  /** What people decided on dead letters; its key is the letter's id (core/model/dlq.ts). */
+  readonly dlqReviews: string
+  /** What gateways have answered, so that a repeat gets the same answer from any of them. */
+  readonly gatewayAnswers: string
+  /** Compacted, by user id: the players of whom a gateway has seen a deposit. */
+  readonly payers: string
+  /** Heads of the audit log's chains, kept for ever. */
+  readonly auditHeads: string
 }
 
 export function topicNames(prefix = ''): Topics {
@@ -14,6 +22,10 @@ export function topicNames(prefix = ''): Topics {
     scores: `${prefix}scores`,
     rewards: `${prefix}reward.tasks`,
     dlq: `${prefix}dlq`,
+    dlqReviews: `${prefix}dlq.reviews`,
+    gatewayAnswers: `${prefix}gateway.answers`,
+    payers: `${prefix}gateway.payers`,
+    auditHeads: `${prefix}audit.heads`,
   }
 }
 
@@ -24,3 +36,9 @@ export function changelogTopic(application: string): string {
 
 /** Header of a record on the events topic that is no event but moves the watermark: its value is the event time in ms. */
 export const TICK_HEADER = 'onceward-tick'
+
+/**
+ * Header of a record that somebody has sent back to where it came from after it was dead-lettered: a `Reprocessed` as JSON
+ * (core/model/dlq.ts).
+ */
+export const REPROCESSED_HEADER = 'onceward-reprocessed'

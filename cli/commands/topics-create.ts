@@ -30,8 +30,8 @@ export const topicsCreate = command({
   group: 'On Kafka',
   summary: 'create the topics that Onceward works with',
   description: `
-    Creates events.raw, rules.control (compacted, one partition), scores, reward.tasks and dlq, and says of each whether it
-    was created or was there. An existing topic is never changed; where it differs from what was asked for, a warning says so.
+    Creates events.raw, rules.control (compacted, one partition), scores, reward.tasks, dlq and dlq.reviews, and for gateways and
+    the audit log gateway.answers, gateway.payers and audit.heads, and says of each whether it was created or was there. An existing topic is never changed; where it differs from what was asked for, a warning says so.
 
     Changelogs are no matter of yours: workers create them.`,
   examples: [

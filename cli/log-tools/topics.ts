@@ -13,6 +13,8 @@ export interface TopicsPlan {
 
 /** Reward tasks and dead letters are few and wanted for longer than events. */
 const FEW_RETENTION_MS = 30 * DAY_MS
+/** How long a repeat can find the answer that it got before. */
+const ANSWERS_RETENTION_MS = 2 * DAY_MS
 /** An event has at most 1 MiB; a dead letter carries it as JSON text, escaped, and once more in base64. */
 const RECORD_BYTES_MAX = 8 * 1_048_576
 
@@ -33,6 +35,11 @@ export function topicSpecs({ topics, partitions, replicationFactor, retentionMs 
     kept(topics.scores, retentionMs),
     kept(topics.rewards, longer),
     kept(topics.dlq, longer),
+    // A decision is younger than its letter, so it outlasts it.
+    kept(topics.dlqReviews, longer),
+    kept(topics.gatewayAnswers, ANSWERS_RETENTION_MS),
+    { topic: topics.payers, partitions: 1, cleanup: 'compact', ...replicas },
+    { topic: topics.auditHeads, partitions: 1, cleanup: 'delete', ...replicas },
   ]
 }
 

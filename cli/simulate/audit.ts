@@ -137,6 +137,7 @@ export class Audit {
       this.dlq[reason].add((JSON.parse(raw) as RewardTask).reward_task_id)
       return
     }
+    if (reason === 'signature') throw new Violation('a worker checks no signatures')
     const place = JSON.stringify(source)
     if (this.#letters.has(place)) throw new Violation(`${place} went to the DLQ twice`)
     this.#letters.add(place)

@@ -59,7 +59,7 @@ describe.skipIf(!kafkaForTests().available)('commands over a real Kafka', () => 
   test('topics create makes them, and warns the second time about another number of partitions', async () => {
     const first = await call(['topics', 'create', '--partitions', '4'])
     expect(first).toMatchObject({ code: 0, stderr: '' })
-    expect(first.stdout.split('\n').filter((line) => line.startsWith('created'))).toHaveLength(5)
+    expect(first.stdout.split('\n').filter((line) => line.startsWith('created'))).toHaveLength(9)
     const second = await call(['topics', 'create', '--partitions', '8'])
     expect(second.code).toBe(0)
     expect(second.stdout).not.toContain('created')

@@ -26,6 +26,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['connectors/observe/'],
   undici: ['connectors/'],
   hyperid: ['connectors/', 'cli/'],
+  fastify: ['connectors/gateway/', 'connectors/console/'],
+  '@fastify/cors': ['connectors/gateway/'],
+  maxmind: ['connectors/enrich/'],
+  bowser: ['connectors/enrich/'],
+  aws4fetch: ['connectors/archive/'],
 }
 
 /** What connectors may have of each other: the two ends of a protocol sign and check with the same code. */

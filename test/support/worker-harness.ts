@@ -310,7 +310,8 @@ export async function expectReference(lab: Lab, rules: readonly ReferenceRule[],
   expect(pointsOf(results)).toEqual(expected.points)
   expect(rewardsOf(results)).toEqual(expected.rewards)
   const dlq = { schema: 0, future: 0, late: 0 }
-  for (const { reason } of results.dlq) if (reason !== 'payout' && reason !== 'budget_closed') dlq[reason]++
+  for (const { reason } of results.dlq)
+    if (reason === 'schema' || reason === 'future' || reason === 'late') dlq[reason]++
   expect(dlq).toEqual(expected.dlq)
   expectUnique(results.scores.map(({ scoring_key }) => scoring_key))
   expectUnique(results.rewards.map(({ reward_task_id }) => reward_task_id))

@@ -1,0 +1,101 @@
+import type { JsonObject } from '../model/event.ts'
+
+/** What the gateway's configuration says of who sends events, as far as taking them needs it. */
+export interface EventSource {
+  /** Of the file; stands in metrics, dead letters and the audit log. */
+  readonly name: string
+  readonly kind: 'key' | 'webhook'
+  /** Event names that it may send; undefined: all. */
+  readonly events: ReadonlySet<string> | undefined
+  /**
+   * False: a browser or an app, whose user can make it send anything. What it says of `user.geo`, `user.payer_flag`,
+   * `user.risk_flags` and `context.ip` is then replaced by what the gateway knows, or dropped.
+   */
+  readonly trusted: boolean
+  /** What of an event may pass beside the envelope's own fields and the payload. */
+  readonly privacy: Privacy
+  /** What it sends that is no event goes to the DLQ as well. */
+  readonly deadLetters: boolean
+}
+
+export interface Privacy {
+  /** Paths such as `context.session_id` that may pass; undefined: all that the schemas declare, and what else comes. */
+  readonly pass: readonly string[] | undefined
+  /** Paths whose text is replaced by a keyed hash (a link token), such as `context.ip`. */
+  readonly hash: readonly string[]
+}
+
+/** What is known of a request beside its body. */
+export interface RequestFacts {
+  /** The client's address, behind trusted proxies. */
+  readonly ip: string
+  readonly userAgent: string | undefined
+  /** What a trusted CDN says of the country, ISO 3166-1 alpha-2; undefined: nothing. */
+  readonly country: string | undefined
+  /** Unix milliseconds. */
+  readonly receivedAt: number
+}
+
+export type EventAnswer =
+  | { readonly status: 'accepted'; readonly event_id: string }
+  | {
+      readonly status: 'rejected'
+      readonly event_id?: string
+      /** `schema`: no valid event. `forbidden`: this caller may not send it. `conflict`: the id came with other content. */
+      readonly reason: 'schema' | 'forbidden' | 'conflict'
+      /** A sentence. */
+      readonly detail: string
+    }
+
+/**
+ * Takes events for the bus. One call's events are answered together, in their order.
+ *
+ * G1  an event is answered `accepted` only once the bus has acknowledged it
+ * G2  a call that rejects has put nothing on the bus, and nothing of it will ever be there
+ * G3  whoever sends the same event again gets the same answer, and it stands on the bus once wherever that can be told
+ */
+export interface EventIntake {
+  /**
+   * Rejects with ONCEWARD_E_LOG_UNAVAILABLE where the bus is away or too much waits for it (nothing was sent), with
+   * ONCEWARD_E_LOG_COMMIT_UNKNOWN where it was sent and nobody knows what came of it: then the caller must not be answered
+   * at all, neither yes nor no.
+   */
+  take(request: {
+    readonly source: EventSource
+    readonly events: readonly unknown[]
+    readonly facts: RequestFacts
+  }): Promise<readonly EventAnswer[]>
+  /** Sets aside what came with a signature that does not hold: a dead letter with the reason `signature`. Bounded in rate. */
+  setAside(letter: { readonly from: string; readonly detail: string; readonly raw: Buffer }): Promise<void>
+  /** Bytes that wait for the bus, and whether it answers now. */
+  state(): { readonly pendingBytes: number; readonly available: boolean }
+  /** Sends what waits, then ends. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface StoredAnswer {
+  readonly status: number
+  /** JSON text, as it was sent. */
+  readonly body: string
+}
+
+/**
+ * What was answered to requests with an id of their own (webhooks), shared by all gateways of an installation as far as they
+ * have heard of each other.
+ */
+export interface AnswerLog {
+  /**
+   * The answer that `id` got before, or `work`'s, which is kept. `content` is a hash of what came: another one under the same
+   * id rejects with ONCEWARD_E_REQUEST_CONFLICT. Two calls at once do the work once. What rejects is not kept.
+   */
+  once(
+    request: { readonly id: string; readonly content: string },
+    work: () => Promise<StoredAnswer>,
+  ): Promise<StoredAnswer & { readonly replayed: boolean }>
+}
+
+/** How a provider's body becomes events (rules/mapping.ts). Pure. */
+export type ProviderMapping = (
+  body: JsonObject,
+  facts: { readonly receivedAt: number; readonly requestId: string },
+) => { readonly ok: true; readonly events: readonly JsonObject[] } | { readonly ok: false; readonly detail: string }
