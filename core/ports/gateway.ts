@@ -94,11 +94,25 @@ export interface AnswerLog {
   ): Promise<StoredAnswer & { readonly replayed: boolean }>
 }
 
-/** How a provider's body becomes events (rules/mapping.ts). Pure. */
+/** What one item of a provider's body came to. */
+export type MappedEvent =
+  | { readonly ok: true; readonly event: JsonObject }
+  | {
+      readonly ok: false
+      /** A sentence: where in the body, what is missing or wrong there, and the place in the mapping that asks for it. */
+      readonly detail: string
+      /** What there was of an event: what a dead letter of it holds. */
+      readonly event: JsonObject
+    }
+
+/**
+ * How a provider's body becomes events (rules/mapping.ts). Pure; never throws. `ok: false` where nothing of the body can be
+ * read. An item that cannot be mapped is one rejected event among the others, which are taken all the same.
+ */
 export type ProviderMapping = (
   body: JsonObject,
   facts: { readonly receivedAt: number; readonly requestId: string },
-) => { readonly ok: true; readonly events: readonly JsonObject[] } | { readonly ok: false; readonly detail: string }
+) => { readonly ok: true; readonly events: readonly MappedEvent[] } | { readonly ok: false; readonly detail: string }
 
 /** How much one source may send. */
 export interface SourceLimits {
