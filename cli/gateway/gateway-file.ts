@@ -71,12 +71,16 @@ class Reader {
     const privacy = { pass: fields.texts('pass', right), hash: fields.texts('hash', right) ?? [] }
     const path = fields.text('hash_key_file', 'the path of a file with a random text')
     if (path === undefined) {
-      if (privacy.hash.length > 0) throw fields.wrong('hash', 'what is hashed needs a key; name its file: hash_key_file')
+      if (privacy.hash.length > 0)
+        throw fields.wrong('hash', 'what is hashed needs a key; name its file: hash_key_file')
       return { privacy, linkKey: undefined }
     }
     const key = (await this.#file(fields, 'hash_key_file', path)).trim()
     if (key.length < HASH_KEY_LENGTH_MIN) {
-      throw fields.wrong('hash_key_file', `${path} holds less than ${HASH_KEY_LENGTH_MIN} characters; write a random text into it`)
+      throw fields.wrong(
+        'hash_key_file',
+        `${path} holds less than ${HASH_KEY_LENGTH_MIN} characters; write a random text into it`,
+      )
     }
     return { privacy, linkKey: Buffer.from(key, 'utf8') }
   }
@@ -101,7 +105,10 @@ class Reader {
     for (const key of source.keys) {
       const same = others.filter((other) => other.hash === key.hash || other.id === key.id)
       if (same.length > 1) {
-        throw this.#yaml.wrong(node, `the key ${key.id} is there twice, by its id or by its hash; each key is one source's`)
+        throw this.#yaml.wrong(
+          node,
+          `the key ${key.id} is there twice, by its id or by its hash; each key is one source's`,
+        )
       }
     }
   }
