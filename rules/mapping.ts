@@ -55,7 +55,9 @@ export interface CompiledMapping {
   readonly provider: string
   /** The events that it makes; undefined where the body says their names. */
   readonly eventNames: ReadonlySet<string> | undefined
-  /** Pure: the same body gives the same events. Never throws, whatever the body is. */
+  /** It takes something of the request, so that the same body does not always give the same events. */
+  readonly usesRequest: boolean
+  /** Pure: the same body and request give the same events. Never throws, whatever the body is. */
   map(body: JsonObject, request: RequestOfBody): MappedBody
 }
 
@@ -103,7 +105,12 @@ function readRoot(source: YamlSource, root: Node): CompiledMapping | undefined {
   const forms = events === undefined ? [] : readForms(reading, events, given)
   if (provider === undefined || source.problems.length > 0) return undefined
   const plan: Plan = { file: source.file, each, named, ignore, otherwise, forms }
-  return { provider, eventNames: namesOf(forms), map: (body, request) => mapBody(plan, body, request) }
+  return {
+    provider,
+    eventNames: namesOf(forms),
+    usesRequest: roots.usesRequest(),
+    map: (body, request) => mapBody(plan, body, request),
+  }
 }
 
 /** The path of the list whose items are events, and where the mapping says so. */
