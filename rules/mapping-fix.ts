@@ -1,8 +1,8 @@
 import { isSeq, type Node, type Scalar } from 'yaml'
 import type { Json, JsonObject } from '../core/model/event.ts'
 import type { Condition } from './expression.ts'
-import { type ValueCode, readConditionText } from './mapping-expression.ts'
-import { placeOf, readValue, report, type Reading } from './mapping-value.ts'
+import type { ValueCode } from './mapping-expression.ts'
+import { placeOf, readCondition, readValue, report, type Reading } from './mapping-value.ts'
 import { EVENT_ROOTS, viewOf } from './mapping-view.ts'
 import { nearest, type RuleProblem } from './problem.ts'
 import { isObject } from './yaml-json.ts'
@@ -114,14 +114,6 @@ function readFix(reading: Reading, root: Node): Fix | undefined {
   if (!allowIds) changes.forEach((change) => guardIds(source, change))
   guardOverlaps(source, changes)
   return source.problems.length > 0 ? undefined : fixOf(when, changes)
-}
-
-/** `when`, of a fix or of an event; undefined where there is none, or, with problems reported, where it is wrong. */
-export function readCondition({ source, roots }: Reading, entry: Entry | undefined): Condition | undefined {
-  if (entry === undefined) return undefined
-  if (isTextScalar(entry.value)) return readConditionText(source, entry.value, roots)
-  report(source, entry.value, `${entry.key.value} is a condition`, 'write one such as type == "ROUND_SETTLED"')
-  return undefined
 }
 
 function readSet(reading: Reading, entry: Entry | undefined): readonly Change[] {

@@ -1,8 +1,10 @@
 import { isMap, isScalar, isSeq, type Node, type Pair, type Scalar } from 'yaml'
 import type { Json, JsonObject } from '../core/model/event.ts'
+import type { Condition } from './expression.ts'
 import {
   missing,
   present,
+  readConditionText,
   readExpressionValue,
   rounded,
   type Value,
@@ -61,6 +63,14 @@ export function readValue(reading: Reading, node: Node): ValueCode | undefined {
   return undefined
 }
 
+/** `when`, of a fix or of an event; undefined where there is none, or, with problems reported, where it is wrong. */
+export function readCondition({ source, roots }: Reading, entry: Entry | undefined): Condition | undefined {
+  if (entry === undefined) return undefined
+  if (isTextScalar(entry.value)) return readConditionText(source, entry.value, roots)
+  report(source, entry.value, `${entry.key.value} is a condition`, 'write one such as type == "ROUND_SETTLED"')
+  return undefined
+}
+
 function readForm(reading: Reading, node: Node): ValueCode | undefined {
   const { source } = reading
   const written = isMap(node) ? node.items.map(({ key }) => (isScalar(key) ? String(key.value) : '')) : []
@@ -91,7 +101,7 @@ const FORMS: Readonly<Record<FormName, Form>> = {
   text: readTextForm,
   lookup: readLookup,
   first_of: readFirst,
-  object: (reading, entry) => readObject(reading, entry)?.code,
+  object: (reading, entry) => readObject(reading, [entry])?.code,
 }
 
 function readConstant({ source }: Reading, { value: node }: Entry): ValueCode | undefined {
@@ -235,14 +245,26 @@ export interface ObjectCode {
   build(view: View): Built
 }
 
-/** A map of keys and values; of a key whose value is missing nothing is left. `keys`: those that there may be. */
-export function readObject(reading: Reading, entry: Entry, keys?: readonly string[]): ObjectCode | undefined {
-  const entries = readMap(reading.source, entry.value, entry.key.value, keys)
-  if (entries === undefined) return undefined
+/** `keys`: those that there may be; `texts`: those whose numbers become texts. */
+export interface ObjectShape {
+  readonly keys?: readonly string[]
+  readonly texts?: readonly string[]
+}
+
+/**
+ * A map of keys and values; of a key whose value is missing nothing is left. Of several maps it is all keys, the last that has
+ * a key counting.
+ */
+export function readObject(reading: Reading, maps: readonly Entry[], shape: ObjectShape = {}): ObjectCode | undefined {
+  const { source } = reading
+  const read = maps.map(({ key, value }) => readMap(source, value, key.value, shape.keys))
+  if (read.includes(undefined)) return undefined
+  const entries = new Map(read.flatMap((each) => [...(each ?? [])]))
   const parts: { name: string; code: ValueCode; at: string }[] = []
-  for (const [name, each] of entries) {
-    const code = readValue(reading, each.value)
-    if (code !== undefined) parts.push({ name, code, at: placeOf(reading.source, each.value) })
+  for (const [name, { value }] of entries) {
+    const read = readValue(reading, value)
+    const code = read && shape.texts?.includes(name) === true ? asText(read, nameOf(value)) : read
+    if (code !== undefined) parts.push({ name, code, at: placeOf(source, value) })
   }
   const build = (view: View): Built => {
     const value: Record<string, Json> = {}

@@ -46,18 +46,27 @@ export const EVENT_ROOTS: Roots = {
 
 const REQUEST_FIELDS = ['id', 'received_at']
 
+export interface BodyRoots extends Roots {
+  /** True once an expression has named something of the request. */
+  usesRequest(): boolean
+}
+
 /** Those of a provider's body. `each`: the body is a list of items. `named`: the names that the mapping gives. */
-export function bodyRoots({ each, named }: { readonly each: boolean; readonly named: ReadonlySet<string> }): Roots {
+export function bodyRoots({ each, named }: { readonly each: boolean; readonly named: ReadonlySet<string> }): BodyRoots {
   const whole = each ? 'item' : 'body'
+  let usesRequest = false
   const locate = (path: readonly string[]): Located => {
     const [root = '', ...rest] = path
     if (root === 'body') return at('body', rest)
     if (root === 'item') return at('item', rest)
-    if (root === 'request') return ofRequest(path)
+    if (root === 'request') {
+      usesRequest = true
+      return ofRequest(path)
+    }
     if (root === 'index' && each && rest.length === 0) return at('index', rest)
     return named.has(root) ? at('named', path) : at('item', path)
   }
-  return { whole, locate }
+  return { whole, locate, usesRequest: () => usesRequest }
 }
 
 function ofRequest(path: readonly string[]): Located {

@@ -149,8 +149,13 @@ export type AdmissionProblem = 'address' | 'certificate' | 'signature' | 'timest
 export type Admission =
   | {
       readonly ok: true
-      /** Tells its requests apart for good. */
+      /** Tells its requests apart for good, as the provider says it. */
       readonly requestId: string
+      /**
+       * Where nothing that is signed tells them apart (X-Signature signs neither the id nor the time): what the signature does
+       * cover, which a captured call cannot change. Requests with the same one are the same call, under whatever id.
+       */
+      readonly contentId?: string
     }
   | {
       readonly ok: false
