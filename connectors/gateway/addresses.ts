@@ -2,7 +2,8 @@ import { BlockList, isIP, SocketAddress } from 'node:net'
 
 /** Addresses and networks, IPv4 and IPv6; an IPv4 address in its mapped form is that IPv4 address. */
 export class AddressList {
-  readonly #list = new BlockList()
+  /** Two lists: in one, Node takes an IPv4 address for the IPv6 one that it is mapped to, and ::/0 would hold it. */
+  readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   readonly #empty: boolean
 
   /** Throws a RangeError with a sentence for what is neither an address nor a network such as 10.0.0.0/8. */
@@ -13,13 +14,16 @@ export class AddressList {
       if (network === undefined)
         throw new RangeError(`"${text}" is neither an address nor a network such as 10.0.0.0/8`)
       const { address, bits } = network
-      this.#list.addSubnet(address, bits, familyOf(address))
+      const family = familyOf(address)
+      this.#lists[family].addSubnet(address, bits, family)
     }
   }
 
   /** `address`: as `plainAddress` gives it; anything else is in no list. */
   has(address: string): boolean {
-    return !this.#empty && isIP(address) !== 0 && this.#list.check(address, familyOf(address))
+    if (this.#empty || isIP(address) === 0) return false
+    const family = familyOf(address)
+    return this.#lists[family].check(address, family)
   }
 }
 

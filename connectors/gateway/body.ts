@@ -86,7 +86,7 @@ function collect(request: IncomingMessage, limit: number, held: Held): Promise<B
         held.grow(chunk.length)
         chunks.push(chunk)
       } catch (error) {
-        settle(() => reject(error as Error))
+        settle(() => reject(error))
       }
     }
     const end = (): void => settle(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))

@@ -6,6 +6,7 @@ import type {
   EventAnswer,
   EventIntake,
   EventSource,
+  MappedEvent,
   Provider,
   SourceLimits,
   StoredAnswer,
@@ -36,6 +37,9 @@ export interface FrontDeskParts {
   readonly limits: ServerLimits
 }
 
+/** Lines about a provider's bad signatures; an attacker must not fill the disk with them. */
+const FAILURE_LINES = { perSecond: 0.2, burst: 10 } as const
+
 export interface GivenAnswer extends StoredAnswer {
   readonly replayed?: boolean
 }
@@ -51,6 +55,7 @@ export class FrontDesk {
   readonly #webhookBodies: BodyBudget
   readonly #events: Limiter
   readonly #failures: Limiter
+  readonly #lines: Limiter
 
   constructor(parts: FrontDeskParts) {
     const { limits, clock } = parts
@@ -60,6 +65,7 @@ export class FrontDesk {
     this.#webhookBodies = new BodyBudget(limits.webhookBytes)
     this.#events = new Limiter(clock, limits.callers)
     this.#failures = new Limiter(clock, limits.callers)
+    this.#lines = new Limiter(clock, limits.callers)
   }
 
   get trail(): AuditTrail {
@@ -88,8 +94,8 @@ export class FrontDesk {
       // 3. It is kept as it came, before anything is done with it.
       await this.#trail.request(exchange)
       // 4. The bus has it, or it is refused.
-      const { answers, counts } = await this.#take(exchange, source, events)
-      const answer = answerOf(answers, counts)
+      const answers = await this.#take(exchange, source, events)
+      const answer = answerOf(answers, this.#counted(exchange, answers))
       await this.#trail.answer(exchange, answer.status, answers)
       return answer
     } catch (error) {
@@ -169,10 +175,14 @@ export class FrontDesk {
     const { problem, detail } = admission
     const { metrics, logger, intake } = this.#parts
     metrics.gatewaySignatureFailures.add(1, { provider: name, problem })
-    logger.warn({ provider: name, problem, detail, ip, id: exchange.id }, "a webhook is not its provider's own")
+    if (this.#lines.take(name, FAILURE_LINES, 1) === 0) {
+      logger.warn({ provider: name, problem, detail, ip, id: exchange.id }, "a webhook is not its provider's own")
+    }
     if (problem === 'signature' || problem === 'timestamp') {
       const letter = { from: `webhook/${name}`, detail, raw: body }
-      intake.setAside(letter).catch((error: unknown) => logger.warn({ err: error }, 'it could not be set aside either'))
+      intake
+        .setAside(letter)
+        .catch((error: unknown) => logger.debug({ err: error }, 'it could not be set aside either'))
     }
     throw this.#failed(exchange)
   }
@@ -182,23 +192,19 @@ export class FrontDesk {
     provider: Provider,
     { body, held }: { readonly body: Buffer; readonly held: Held },
   ): Promise<GivenAnswer> {
-    const { name } = provider.source
-    const requestId = exchange.requestId ?? ''
+    const { receivedAt, requestId = '' } = exchange
+    const { source, limits } = provider
     const content = hash('sha256', body, 'hex')
     let done: readonly EventAnswer[] = []
-    const answer = await this.#parts.answers.once({ id: `${name}/${requestId}`, content }, async () => {
-      const mapped = this.#mapped(provider, await this.#object(exchange, provider, { body, held }), {
-        receivedAt: exchange.receivedAt,
-        requestId,
-      })
-      if (!mapped.ok) {
-        done = [{ status: 'rejected', reason: 'schema', detail: mapped.detail }]
-        return answerOf(done, this.#counted(exchange, done), requestId)
-      }
-      const events = this.#charged(provider.source, provider.limits, mapped)
-      const { answers, counts } = await this.#take(exchange, provider.source, events)
-      done = answers
-      return answerOf(answers, counts, requestId)
+    const answer = await this.#parts.answers.once({ id: `${source.name}/${requestId}`, content }, async () => {
+      const object = await this.#object(exchange, provider, { body, held })
+      const mapped = provider.map(object, { receivedAt, requestId })
+      if (mapped.ok) {
+        const items = this.#charged(source, limits, { ok: true, value: mapped.events })
+        const events = items.flatMap((item) => (item.ok ? [item.event] : []))
+        done = withUnmapped(items, await this.#take(exchange, source, events))
+      } else done = [{ status: 'rejected', reason: 'schema', detail: mapped.detail }]
+      return answerOf(done, this.#counted(exchange, done), requestId)
     })
     if (answer.replayed) await this.#trail.replay(exchange, answer.status)
     else await this.#trail.answer(exchange, answer.status, done)
@@ -218,17 +224,8 @@ export class FrontDesk {
     throw malformed('the body is no JSON object')
   }
 
-  #mapped(
-    provider: Provider,
-    body: JsonObject,
-    facts: { readonly receivedAt: number; readonly requestId: string },
-  ): Parsed<readonly unknown[]> {
-    const mapped = provider.map(body, facts)
-    return mapped.ok ? { ok: true, value: mapped.events } : mapped
-  }
-
   /** Takes what is sent off the source's rate: each event, or the try alone where there are none to be seen. */
-  #charged(source: EventSource, limits: SourceLimits, parsed: Parsed<readonly unknown[]>): readonly unknown[] {
+  #charged<T>(source: EventSource, limits: SourceLimits, parsed: Parsed<readonly T[]>): readonly T[] {
     const batch = Math.min(limits.batch, EVENTS_MAX)
     const events = parsed.ok ? parsed.value : []
     const size = { perSecond: limits.eventsPerSecond, burst: limits.burst }
@@ -242,28 +239,36 @@ export class FrontDesk {
     return events
   }
 
-  async #take(
-    exchange: Exchange,
-    source: EventSource,
-    events: readonly unknown[],
-  ): Promise<{ readonly answers: readonly EventAnswer[]; readonly counts: AnswerCounts }> {
-    if (events.length === 0) return { answers: [], counts: countAnswers([]) }
+  async #take(exchange: Exchange, source: EventSource, events: readonly unknown[]): Promise<readonly EventAnswer[]> {
+    if (events.length === 0) return []
     const { ip, receivedAt } = exchange
     const facts = { ip, userAgent: userAgentOf(exchange), country: countryOf(exchange), receivedAt }
-    const answers = await this.#parts.intake.take({ source, events, facts })
-    return { answers, counts: this.#counted(exchange, answers) }
+    return await this.#parts.intake.take({ source, events, facts })
   }
 
-  #counted({ source = '', id }: Exchange, answers: readonly EventAnswer[]): AnswerCounts {
-    const { metrics, logger } = this.#parts
+  #counted({ source = '' }: Exchange, answers: readonly EventAnswer[]): AnswerCounts {
+    const { metrics } = this.#parts
     const counts = countAnswers(answers)
     for (const [answer, count] of Object.entries(counts)) {
       if (count > 0) metrics.gatewayEvents.add(count, { source, answer })
     }
-    if (counts.conflict > 0) {
-      metrics.gatewayConflicts.add(counts.conflict, { source })
-      logger.warn({ source, id, events: counts.conflict }, 'event ids came again with other content')
-    }
+    if (counts.conflict > 0) metrics.gatewayConflicts.add(counts.conflict, { source })
     return counts
   }
+}
+
+/** The answers to a body's items in their order: `taken` answers those that the mapping could read. */
+function withUnmapped(items: readonly MappedEvent[], taken: readonly EventAnswer[]): readonly EventAnswer[] {
+  let next = 0
+  return items.map((item): EventAnswer => {
+    const answer = item.ok ? taken[next++] : undefined
+    if (answer !== undefined) return answer
+    const eventId = item.event['event_id']
+    return {
+      status: 'rejected',
+      ...(typeof eventId === 'string' ? { event_id: eventId } : {}),
+      reason: 'schema',
+      detail: item.ok ? 'it was not answered' : item.detail,
+    }
+  })
 }

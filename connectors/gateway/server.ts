@@ -4,7 +4,7 @@ import type { Server as TlsServer } from 'node:tls'
 import type { Health } from '../../core/ports/health.ts'
 import type { Random } from '../../core/random.ts'
 import { plainAddress } from './addresses.ts'
-import { answerClientErrors } from './client-errors.ts'
+import { Connections } from './connections.ts'
 import { KEY_HEADER, PATHS, REPLAY_HEADER, REQUEST_ID_HEADER } from './contract.ts'
 import type { Directory } from './directory.ts'
 import { type Exchange, exchangeOf, sendJson } from './exchange.ts'
@@ -54,20 +54,21 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   const app = buildServer(parts, limits)
   const { server } = app
   server.maxConnections = limits.connections
-  let connections = 0
-  server.on('connection', (socket) => {
-    connections += 1
-    socket.once('close', () => (connections -= 1))
+  const connections = new Connections(server, () => parts.metrics.gatewayConnectionsDropped.add(1, {}))
+  app.addHook('onRequest', (request, reply, done) => {
+    // Node's own bound answers what comes beyond it with 503, and leaves the connection open.
+    const last = connections.requestsOf(request.socket) >= limits.requestsPerConnection
+    const anonymous = request.headers.host === undefined && request.raw.httpVersion !== '1.0'
+    if (last || anonymous) reply.header('connection', 'close')
+    done(anonymous ? malformed('the header Host is missing') : undefined)
   })
-  server.on('drop', () => parts.metrics.gatewayConnectionsDropped.add(1, {}))
-  answerClientErrors(server)
   await addCors(app, parts)
   addRoutes(app, parts, desk)
   let closed: Promise<void> | undefined
   return {
     listen: (place) => listenOn(app, place),
     renewTls: (tls) => (server as unknown as TlsServer).setSecureContext(secureContext(tls)),
-    state: () => ({ connections, bodyBytes: desk.bodyBytes() }),
+    state: () => ({ connections: connections.count, bodyBytes: desk.bodyBytes() }),
     close: () => (closed ??= drain(app, parts, limits)),
   }
 }
@@ -79,6 +80,8 @@ function buildServer(parts: GatewayParts, limits: ServerLimits): FastifyInstance
     requestTimeout: limits.requestMs,
     connectionsCheckingInterval: limits.checkMs,
     maxHeaderSize: limits.headerBytes,
+    // A hook of ours tells it as we tell everything.
+    requireHostHeader: false,
   }
   const { tls } = parts
   const secure =
@@ -92,7 +95,6 @@ function buildServer(parts: GatewayParts, limits: ServerLimits): FastifyInstance
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
     connectionTimeout: limits.silenceMs,
-    maxRequestsPerSocket: limits.requestsPerConnection,
     forceCloseConnections: 'idle',
     // What comes on an open connection while we stop is answered, and its connection closed: 503 would only make it come again.
     return503OnClosing: false,
@@ -102,7 +104,7 @@ function buildServer(parts: GatewayParts, limits: ServerLimits): FastifyInstance
     },
     genReqId: nextId,
     frameworkErrors: (error, request, reply) => answerFrameworkError(parts, error, request, reply),
-    // `client-errors.ts` answers them.
+    // `Connections` answers them.
     clientErrorHandler: () => undefined,
   }) as unknown as FastifyInstance
   // The handlers read bodies themselves: how much of whom is known only once the headers were looked at.

@@ -6,9 +6,9 @@ import { openApiDocument } from '../../connectors/gateway/openapi.ts'
 import type { Directory } from '../../connectors/gateway/directory.ts'
 import { type KeySource, KeyTable, keyHash } from '../../connectors/gateway/keys.ts'
 import { createGateway, type Gateway, type GatewayParts } from '../../connectors/gateway/server.ts'
-import type { Json } from '../../core/model/event.ts'
+import type { Json, JsonObject } from '../../core/model/event.ts'
 import { systemClock } from '../../core/clock.ts'
-import type { Admission, Provider, WebhookFacts } from '../../core/ports/gateway.ts'
+import type { Admission, MappedEvent, Provider, WebhookFacts } from '../../core/ports/gateway.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import { type Metrics, silentMetrics } from '../../core/ports/metrics.ts'
 import { seededRandom } from '../../core/random.ts'
@@ -51,10 +51,15 @@ export function provider(change: Partial<Provider> & { readonly name?: string } 
     admit: admitGood,
     map: (body) =>
       Array.isArray(body['events'])
-        ? { ok: true, events: body['events'] }
+        ? { ok: true, events: (body['events'] as readonly JsonObject[]).map(mapItem) }
         : { ok: false, detail: 'the body has no list of events' },
     ...rest,
   }
+}
+
+/** An item with a field `unmapped` cannot be mapped. */
+function mapItem(event: JsonObject): MappedEvent {
+  return 'unmapped' in event ? { ok: false, detail: 'unmapped', event } : { ok: true, event }
 }
 
 function admitGood({ rawHeaders }: WebhookFacts): Admission {
