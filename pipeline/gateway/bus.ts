@@ -48,7 +48,7 @@ export class Bus {
   #sent: readonly Unit[] = []
   /** Monotonic ms at which the send under way began. */
   #sentAt = 0
-  #watching: Promise<void> | undefined
+  #isWatched = false
   readonly #ended = new AbortController()
   readonly #end: Promise<void>
   #resolveEnd: () => void = () => undefined
@@ -145,7 +145,7 @@ export class Bus {
     for (const draft of drafts) draft.timestamp = now
     this.#tell({ kind: 'sent', bytes: units.reduce((sum, unit) => sum + unit.bytes, 0) })
     this.#sentAt = clock.monotonic()
-    this.#watching ??= this.#watch()
+    if (!this.#isWatched) void this.#watch()
     try {
       await this.#producer.send(drafts)
       metrics.sent(drafts.length, (clock.monotonic() - this.#sentAt) / 1_000)
@@ -162,6 +162,7 @@ export class Bus {
   /** One sleep for all sends of as long as patience goes: a timer for each would cost more than the rest of it. */
   async #watch(): Promise<void> {
     const { clock, logger, settings } = this.#parts
+    this.#isWatched = true
     while (this.#flow.phase === 'sending') {
       const leftMs = this.#sentAt + settings.patienceMs - clock.monotonic()
       if (leftMs > 0) {
@@ -171,7 +172,7 @@ export class Bus {
         this.#tell({ kind: 'patience-over' })
       }
     }
-    this.#watching = undefined
+    this.#isWatched = false
   }
 
   /** The producer that has failed is closed first: nothing of what it was doing may still reach the log. */

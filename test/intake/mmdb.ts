@@ -20,8 +20,8 @@ export function mmdbOf(countries: Readonly<Record<string, string>>): Buffer {
   for (const { bits, country } of networks) {
     const record = map({ country: map({ iso_code: text(country) }) })
     let node = 0
-    for (const [depth, bit] of [...bits].entries()) {
-      const side = bit === '1' ? 1 : 0
+    for (let depth = 0; depth < bits.length; depth++) {
+      const side = bits[depth] === '1' ? 1 : 0
       const pair = nodes[node] ?? [undefined, undefined]
       if (depth === bits.length - 1) {
         pair[side] = { data: dataBytes }

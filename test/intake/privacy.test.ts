@@ -110,7 +110,7 @@ describe('a list that cannot be kept is refused', () => {
 })
 
 describe('on the way to the bus', () => {
-  it('it comes after what the gateway adds', async () => {
+  it('comes after what the gateway adds', async () => {
     const log = await memoryLog()
     const intake = await intakeOn(log, { linkKey: KEY })
     const privacy = { pass: ['user.geo'], hash: ['context.ip'] }
