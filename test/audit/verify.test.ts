@@ -78,11 +78,8 @@ describe('verification', () => {
           const { findings } = await made.verify()
           found.set(kind, (found.get(kind) ?? 0) + 1)
           expect(findings.filter(({ stream }) => stream !== 'stream')).toEqual([])
-          expect(
-            findings.filter(names(traces)).length,
-            JSON.stringify({ kind, traces, findings }, null, 1),
-          ).toBeGreaterThan(0)
-          expect(findings.length, JSON.stringify({ kind, traces, findings }, null, 1)).toBeLessThan(8)
+          expect({ kind, traces, findings, named: findings.some(names(traces)) }).toMatchObject({ named: true })
+          expect({ kind, traces, findings, few: findings.length < 8 }).toMatchObject({ few: true })
         } finally {
           await made.remove()
         }
