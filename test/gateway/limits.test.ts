@@ -6,7 +6,9 @@ import { type Bucket, takeTokens } from '../../connectors/gateway/token-bucket.t
 const sizes = fc.record({ perSecond: fc.integer({ min: 1, max: 1_000 }), burst: fc.integer({ min: 1, max: 1_000 }) })
 
 test('in any span of time no more is taken than the bucket held and gained', () => {
-  const takings = fc.array(fc.record({ pause: fc.integer({ min: 0, max: 5_000 }), amount: fc.integer({ min: 1, max: 50 }) }))
+  const takings = fc.array(
+    fc.record({ pause: fc.integer({ min: 0, max: 5_000 }), amount: fc.integer({ min: 1, max: 50 }) }),
+  )
   fc.assert(
     fc.property(sizes, takings, (size, list) => {
       let now = 0
@@ -26,15 +28,20 @@ test('in any span of time no more is taken than the bucket held and gained', () 
 
 test('after the wait that was told it is there, and not a millisecond before', () => {
   fc.assert(
-    fc.property(sizes, fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 1, max: 1_000 }), (size, first, second) => {
-      const one = takeTokens(undefined, size, Math.min(first, size.burst), 0)
-      const amount = Math.min(second, size.burst)
-      if (!one.taken) throw new Error('a full bucket has what it holds')
-      const two = takeTokens(one.bucket, size, amount, 0)
-      if (two.taken) return
-      expect(takeTokens(one.bucket, size, amount, two.waitMs).taken).toBe(true)
-      expect(takeTokens(one.bucket, size, amount, two.waitMs - 1).taken).toBe(false)
-    }),
+    fc.property(
+      sizes,
+      fc.integer({ min: 1, max: 1_000 }),
+      fc.integer({ min: 1, max: 1_000 }),
+      (size, first, second) => {
+        const one = takeTokens(undefined, size, Math.min(first, size.burst), 0)
+        const amount = Math.min(second, size.burst)
+        if (!one.taken) throw new Error('a full bucket has what it holds')
+        const two = takeTokens(one.bucket, size, amount, 0)
+        if (two.taken) return
+        expect(takeTokens(one.bucket, size, amount, two.waitMs).taken).toBe(true)
+        expect(takeTokens(one.bucket, size, amount, two.waitMs - 1).taken).toBe(false)
+      },
+    ),
   )
 })
 
