@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { AUDIT } from './commands/audit.ts'
 import { BENCHES } from './commands/bench.ts'
 import { BUDGETS } from './commands/budgets.ts'
 import { demo } from './commands/demo.ts'
@@ -51,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
   tail,
   explain,
   reconcile,
+  ...AUDIT,
   partner,
   simulate,
   ...BENCHES,
