@@ -215,6 +215,24 @@ describe('what is refused is nowhere (G2)', () => {
     await intake.close()
   })
 
+  it('other gateways hear of an event once the bus has it, and never before', async () => {
+    const held = holdingLog(await memoryLog(), topics.events)
+    const intake = await intakeOn(held.log)
+    const heard = async (): Promise<number> => (await recordsOf(held.log, topics.gatewayAnswers)).length
+    const doubtful = codeOf(send(intake, [bet('e1')]))
+    const first = await held.next()
+    expect(await heard()).toBe(0)
+    await first.fail(unavailable())
+    await doubtful
+    await untilAvailable(intake)
+    expect(await heard()).toBe(0)
+    const sent = send(intake, [bet('e1')])
+    await (await held.next()).pass()
+    await sent
+    await expect.poll(heard).toBe(1)
+    await intake.close()
+  })
+
   it('a record that the broker finds too large is refused and not in doubt', async () => {
     const held = holdingLog(await memoryLog(), topics.events)
     const intake = await intakeOn(held.log)
