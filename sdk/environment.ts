@@ -41,10 +41,13 @@ export interface FetchInit {
   readonly method: 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
-  readonly signal: AbortSignal
+  readonly signal: Signal
   readonly credentials: 'omit'
   readonly redirect: 'error'
 }
+
+/** AbortSignal, where the compiler knows it. */
+type Signal = typeof globalThis extends { AbortSignal: { prototype: infer Known } } ? Known : object
 
 export interface FetchAnswer {
   readonly status: number

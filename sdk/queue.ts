@@ -26,6 +26,9 @@ const ADOPT_AGAIN_MS = 10_000
 
 const SEQUENCE_DIGITS = 10
 
+/** A time and a UUID: what is under our prefix and has none belongs to another client, whose name begins as ours. */
+const OWNER = /^\w+-[\w-]{36}$/
+
 /**
  * The events of one client that no answer has settled yet, oldest first, mirrored in storage: a key for each event, so that
  * tracking writes one small value and two pages never write the same one.
@@ -111,7 +114,7 @@ export class Queue {
     this.#stopAdopting()
     const held = this.#held
     const others = [...new Set(this.#keys(this.#prefix).map((key) => this.#ownerOf(key)))]
-      .filter((owner) => owner !== this.#owner && !owner.includes('|'))
+      .filter((owner) => owner !== this.#owner && OWNER.test(owner))
       .sort()
     for (const owner of others) {
       const release = held.has(owner) ? undefined : await this.#lock(owner)

@@ -66,11 +66,11 @@ export function renderEvents(files: readonly SchemaText[]): string {
     ].join('\n'),
     [
       '/** The version that events of a name carry, where their schema says one. */',
-      'export const EVENT_VERSIONS: Readonly<Record<string, string>> = {',
-      ...payloads.flatMap(({ event, record: { version } }) =>
-        version === undefined ? [] : [`  ${propertyName(event)}: '${version}',`],
-      ),
-      '}\n',
+      `export const EVENT_VERSIONS: Readonly<Record<string, string>> = ${block(
+        payloads.flatMap(({ event, record: { version } }) =>
+          version === undefined ? [] : [`  ${propertyName(event)}: '${version}',\n`],
+        ),
+      )}\n`,
     ].join('\n'),
   ].join('\n')
 }
@@ -99,7 +99,11 @@ function innerRecord(type: Avro): AvroNode {
 }
 
 function interfaceOf(name: string, { doc, fields = [] }: AvroNode): string {
-  return `${comment(doc, '')}export interface ${name} {\n${fields.map((field) => memberOf(field, '  ')).join('')}}\n`
+  return `${comment(doc, '')}export interface ${name} ${block(fields.map((field) => memberOf(field, '  ')))}\n`
+}
+
+function block(lines: readonly string[]): string {
+  return lines.length === 0 ? '{}' : `{\n${lines.join('')}}`
 }
 
 function memberOf(field: AvroField, indent: string): string {

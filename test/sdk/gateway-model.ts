@@ -40,7 +40,8 @@ export class GatewayModel {
     const key = new URL(request.url, 'http://gateway.invalid').searchParams.get('key')
     if (request.authorization !== `Bearer ${this.#key}` && key !== this.#key) return failure(401, 'UNAUTHENTICATED')
     if (Buffer.byteLength(request.body) > this.bytesMax) return failure(413, 'TOO_LARGE')
-    const events = JSON.parse(request.body) as SentEvent[]
+    const events = idsOf(request.body) === undefined ? undefined : (JSON.parse(request.body) as SentEvent[])
+    if (events === undefined) return failure(400, 'REQUEST_MALFORMED')
     if (events.length > this.eventsMax) return failure(413, 'TOO_LARGE')
     const answers = events.map((event) => this.#one(event))
     const rejected = answers.filter(({ status }) => status === 'rejected')
@@ -66,6 +67,15 @@ export class GatewayModel {
     }
     if (before === undefined) this.bus.push(event_id)
     return { status: 'accepted', event_id }
+  }
+}
+
+/** Of the events in a body; undefined where it is not JSON. */
+export function idsOf(body: string): string[] | undefined {
+  try {
+    return (JSON.parse(body) as SentEvent[]).map(({ event_id }) => event_id)
+  } catch {
+    return undefined
   }
 }
 

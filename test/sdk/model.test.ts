@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { failure } from './gateway-model.ts'
 import { type Fate, type Page, World } from './world.ts'

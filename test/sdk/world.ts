@@ -1,8 +1,8 @@
 import { createClient } from '../../sdk/index.ts'
 import type { Environment, FetchAnswer, FetchInit, Locks, PageEvent, QueueStorage } from '../../sdk/environment.ts'
-import type { Client, ClientError, ClientOptions, Rejection, TrackedEvent } from '../../sdk/options.ts'
+import type { Client, ClientError, ClientOptions, Rejection } from '../../sdk/options.ts'
 import { seededRandom } from '../../core/random.ts'
-import { GatewayModel, type ModelAnswer } from './gateway-model.ts'
+import { GatewayModel, idsOf, type ModelAnswer } from './gateway-model.ts'
 
 export const KEY = 'pk_test'
 
@@ -19,6 +19,8 @@ interface Timer {
 export class World {
   readonly gateway = new GatewayModel(KEY)
   readonly storage = new MapStorage()
+  /** sessionStorage, of whichever tab. */
+  session = new MapStorage()
   readonly locked = new Map<string, Page>()
   readonly pages: Page[] = []
   /** Each request that left a page: when, by whom, its ids. */
@@ -93,8 +95,7 @@ export class World {
     request: { beacon: boolean; url: string; authorization?: string },
     answered: Answered,
   ): void {
-    const ids = (JSON.parse(body) as TrackedEvent[]).map(({ event_id }) => event_id)
-    this.requests.push({ at: this.elapsed, page, ids, beacon: request.beacon })
+    this.requests.push({ at: this.elapsed, page, ids: idsOf(body) ?? [], beacon: request.beacon })
     const fate = this.fate(request.beacon)
     const half = this.latencyMs / 2
     this.after(half, () => {
@@ -179,7 +180,7 @@ export class Page {
       after: (ms, run) => (this.state === 'gone' ? () => {} : world.after(ms, run, this)),
       fetch: (url, init) => this.#fetch(url, init),
       storage: this.#storage(),
-      session: new MapStorage(),
+      session: world.session,
       locks: world.hasLocks ? this.#locks() : undefined,
       beacon: world.hasBeacon ? (url, body) => this.#beacon(url, body) : undefined,
       onPage: (listen) => {
