@@ -80,7 +80,6 @@ export class Queue {
    */
   detach(): void {
     this.#saves = true
-    this.save()
     this.#stopAdopting()
     for (const release of this.#held.values()) release()
     this.#held = new Map()
@@ -113,9 +112,9 @@ export class Queue {
   async adopt(): Promise<void> {
     this.#stopAdopting()
     const held = this.#held
-    const others = [...new Set(this.#keys(this.#prefix).map((key) => this.#ownerOf(key)))]
-      .filter((owner) => owner !== this.#owner && OWNER.test(owner))
-      .sort()
+    const others = [...new Set(this.#keys(this.#prefix).map((key) => this.#ownerOf(key)))].filter(
+      (owner) => owner !== this.#owner && OWNER.test(owner),
+    )
     for (const owner of others) {
       const release = held.has(owner) ? undefined : await this.#lock(owner)
       if (held !== this.#held) return release?.()

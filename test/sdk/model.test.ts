@@ -123,6 +123,7 @@ const told = (world: World): Map<string, string> =>
 
 test.each([
   ['with locks and beacons', () => {}],
+  ['where answers wait for pages that sleep', (world: World) => void (world.keepsAnswers = true)],
   ['without locks', (world: World) => void (world.hasLocks = false)],
   ['without beacons', (world: World) => void (world.hasBeacon = false)],
   [

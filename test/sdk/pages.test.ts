@@ -117,6 +117,21 @@ describe('several pages', () => {
     expect(living.accepted).toEqual(ids)
   })
 
+  test('what was taken over is queued once, however often the page looks', async () => {
+    const world = new World()
+    world.fate = () => 'lost'
+    world.hasBeacon = false
+    const dying = world.open()
+    const ids = trackSome(dying, 2)
+    dying.close()
+    const heir = world.open()
+    await world.pass(45_000)
+    expect(heir.client.pending).toBe(2)
+    world.fate = () => 'through'
+    await world.pass(60_000)
+    expect(heir.accepted).toEqual(ids)
+  })
+
   test('being online again is a reason to look for what others left', async () => {
     const world = new World()
     const living = world.open()
@@ -162,6 +177,23 @@ describe('the back-forward cache', () => {
     await world.pass(3000)
     expect(sleeper.client.pending).toBe(0)
     expect([...world.gateway.seen.values()]).toEqual([1, 1])
+  })
+
+  test('an answer that comes when the page is awake again settles what it has taken back from storage', async () => {
+    const world = new World()
+    Object.assign(world, { hasBeacon: false, keepsAnswers: true, latencyMs: 100 })
+    const sleeper = world.open()
+    await world.pass(10)
+    const ids = trackSome(sleeper, 2)
+    void sleeper.client.flush()
+    await world.pass(10)
+    sleeper.sleep()
+    await world.pass(1000)
+    sleeper.wake()
+    await world.pass(5000)
+    expect(sleeper.accepted).toEqual(ids)
+    expect(sleeper.client.pending).toBe(0)
+    expect(world.requests.length).toBe(1)
   })
 
   test('a page that goes to sleep before it has its lock does not get it then', async () => {

@@ -30,6 +30,8 @@ export class World {
   latencyMs = 20
   hasLocks = true
   hasBeacon = true
+  /** What becomes of an answer to a page that sleeps. */
+  keepsAnswers = false
   /** Of beacons that are under way. */
   beaconBytesMax = 65_536
   readonly random
@@ -215,11 +217,14 @@ export class Page {
       init.signal.addEventListener('abort', () => fail(init.signal.reason))
       const { authorization = '' } = init.headers
       this.#world.transmit(this, init.body, { beacon: false, url, authorization }, (answer) => {
-        // What comes for a page that is not awake is dropped, as a connection that the browser has closed.
-        if (this.state !== 'alive') return this.#world.after(0, () => fail(undefined), this)
-        if (answer === undefined) return fail(undefined)
-        const headers = { get: (name: string) => answer.headers[name] ?? null }
-        return resolve({ status: answer.status, headers, text: () => Promise.resolve(answer.body) })
+        const hear = (): void => {
+          if (answer === undefined) return fail(undefined)
+          const headers = { get: (name: string) => answer.headers[name] ?? null }
+          return resolve({ status: answer.status, headers, text: () => Promise.resolve(answer.body) })
+        }
+        if (this.state === 'alive') return hear()
+        // A browser closes the connection of a page that sleeps, or keeps the answer until it wakes.
+        return this.#world.after(0, this.#world.keepsAnswers ? hear : () => fail(undefined), this)
       })
     })
   }
