@@ -6,6 +6,7 @@ import { explain } from './commands/explain.ts'
 import { HOLDS } from './commands/holds.ts'
 import { ingest } from './commands/ingest.ts'
 import { lag } from './commands/lag.ts'
+import { mappingTest } from './commands/mapping-test.ts'
 import { partner } from './commands/partner.ts'
 import { POLICY } from './commands/policy.ts'
 import { reconcile } from './commands/reconcile.ts'
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   rulesSchema,
   ...RULES_CONTROL,
   ...POLICY,
+  mappingTest,
   topicsCreate,
   ingest,
   worker,
