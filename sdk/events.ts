@@ -22,6 +22,15 @@ export interface Context {
   device_fp?: string | null
   /** Address of the client. */
   ip?: string | null
+  /** What the gateway makes of the user agent. */
+  device?: {
+    /** Such as Android or iOS. */
+    os?: string | null
+    /** Such as Chrome or Safari. */
+    browser?: string | null
+    /** mobile, tablet, desktop, tv or bot. */
+    type?: string | null
+  } | null
 }
 
 /** Payload of `bet`. A stake was placed; where the round is already settled, `win` says what it paid. */
