@@ -90,6 +90,8 @@ function acceptance(openLog: () => Promise<Log>): void {
     await settled(first)
     await allArrived(world())
 
+    await first.close()
+
     // Closed with events unsent: what the browser sends by itself arrives, though nobody hears of it.
     const second = await world().visit()
     await spin(second, 5)
