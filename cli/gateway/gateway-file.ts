@@ -1,13 +1,12 @@
-import { dirname, isAbsolute, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Node } from 'yaml'
 import { AddressList } from '../../connectors/gateway/addresses.ts'
 import type { Directory } from '../../connectors/gateway/directory.ts'
 import { type KeySource, KeyTable } from '../../connectors/gateway/keys.ts'
 import type { GatewayTls } from '../../connectors/gateway/server.ts'
-import { messageOf } from '../../core/errors.ts'
 import type { Privacy, Provider } from '../../core/ports/gateway.ts'
+import { type Outside, type OutsideOfFile, readEntryFile } from '../partners/entry-secrets.ts'
 import { type Fields, LocatedYaml } from '../partners/located-yaml.ts'
-import type { Outside } from '../partners/partners-file.ts'
 import { readProviders } from './providers-file.ts'
 import { readAddresses, readSource } from './sources-entry.ts'
 
@@ -36,7 +35,7 @@ export async function readGatewayFile(file: string, text: string, outside: Outsi
 
 class Reader {
   readonly #yaml: LocatedYaml
-  readonly #outside: Outside & { readonly folder: string }
+  readonly #outside: OutsideOfFile
 
   constructor(file: string, outside: Outside) {
     this.#yaml = new LocatedYaml(file, { code: 'ONCEWARD_E_GATEWAY_INVALID', begins: 'sources' })
@@ -75,7 +74,7 @@ class Reader {
         throw fields.wrong('hash', 'what is hashed needs a key; name its file: hash_key_file')
       return { privacy, linkKey: undefined }
     }
-    const key = (await this.#file(fields, 'hash_key_file', path)).trim()
+    const key = (await readEntryFile(fields, { key: 'hash_key_file', path }, this.#outside)).trim()
     if (key.length < HASH_KEY_LENGTH_MIN) {
       throw fields.wrong(
         'hash_key_file',
@@ -160,7 +159,7 @@ class Reader {
     const fields = this.#yaml.map(node, 'tls', TLS_KEYS)
     const pem = async (key: (typeof TLS_KEYS)[number]): Promise<string | undefined> => {
       const path = fields.text(key, 'the path of a PEM file')
-      return path === undefined ? undefined : this.#file(fields, key, path)
+      return path === undefined ? undefined : readEntryFile(fields, { key, path }, this.#outside)
     }
     const [cert, key, clientCa] = [await pem('cert_file'), await pem('key_file'), await pem('client_ca_file')]
     if (cert === undefined || key === undefined) throw this.#yaml.wrong(node, 'tls needs cert_file and key_file')
@@ -168,13 +167,5 @@ class Reader {
       throw this.#yaml.wrong(node, `${asking.source.name} shows a certificate; name who signed it: client_ca_file`)
     }
     return { cert, key, clientCa, asksForCertificate: asking !== undefined }
-  }
-
-  async #file(fields: Fields, key: string, path: string): Promise<string> {
-    try {
-      return await this.#outside.read(isAbsolute(path) ? path : join(this.#outside.folder, path))
-    } catch (error) {
-      throw fields.wrong(key, `${path} cannot be read: ${messageOf(error)}`)
-    }
   }
 }

@@ -1,6 +1,6 @@
 import { isScalar, type Node } from 'yaml'
+import { AddressList } from '../../connectors/gateway/addresses.ts'
 import { admit, type ProviderTrust } from '../../connectors/gateway/provider/admission.ts'
-import { ProviderAddresses } from '../../connectors/gateway/provider/provider-addresses.ts'
 import { type SigningKey, signingKeys } from '../../connectors/wallet/signature.ts'
 import { hasCode, messageOf } from '../../core/errors.ts'
 import type { Privacy, Provider } from '../../core/ports/gateway.ts'
@@ -115,13 +115,13 @@ class Entry {
   }
 
   /** undefined: any. */
-  #addresses(written: readonly string[]): ProviderAddresses | undefined {
+  #addresses(written: readonly string[]): AddressList | undefined {
     if (written.includes('any')) {
       if (written.length === 1) return undefined
       throw this.#fields.wrong('allow_ips', 'any stands alone: beside it no address would count')
     }
     try {
-      return new ProviderAddresses(written)
+      return new AddressList(written)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       throw this.#fields.wrong('allow_ips', `${error.message}; ${ADDRESSES_RIGHT}, or write any`)

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type AnchorLine, GENESIS, readLine, STREAM_NAME, writeAnchor } from '../../core/audit/lines.ts'
 import type { AnchorChain, AnchorPlace, AnchorReader, AuditHead } from '../../core/ports/audit.ts'
@@ -32,15 +33,23 @@ export function anchorFolderReader(folder: string, disk: AuditDisk = localDisk):
   return {
     name: folder,
     unbroken: true,
-    async streams() {
+    async snapshot() {
       const names = (await disk.list(folder)).filter((name) => name.endsWith(SUFFIX))
-      return names.map((name) => name.slice(0, -SUFFIX.length)).filter((name) => STREAM_NAME.test(name))
-    },
-    async *lines(stream) {
-      if (!(await this.streams()).includes(stream)) return
-      for await (const lines of byteLines(join(folder, `${stream}${SUFFIX}`))) {
-        // What has no line end is being written, or was never finished.
-        yield lines.filter(({ whole }) => whole).map(({ bytes, number }) => ({ bytes, place: `line ${number}` }))
+      const sizes = new Map<string, number>()
+      for (const name of names) {
+        const stream = name.slice(0, -SUFFIX.length)
+        if (STREAM_NAME.test(stream)) sizes.set(stream, (await stat(join(folder, name))).size)
+      }
+      return {
+        streams: [...sizes.keys()],
+        async *lines(stream) {
+          const to = sizes.get(stream)
+          if (to === undefined) return
+          for await (const lines of byteLines(join(folder, `${stream}${SUFFIX}`), { to })) {
+            // What has no line end is being written, or was never finished.
+            yield lines.filter(({ whole }) => whole).map(({ bytes, number }) => ({ bytes, place: `line ${number}` }))
+          }
+        },
       }
     },
   }

@@ -1,6 +1,6 @@
 import { type AnchorLine, GENESIS, readLine, writeAnchor } from '../../core/audit/lines.ts'
 import type { AnchorChain, AnchorPlace, AnchorReader, AuditHead } from '../../core/ports/audit.ts'
-import type { Log, Producer } from '../../core/ports/log.ts'
+import type { Log, OffsetBounds, Producer } from '../../core/ports/log.ts'
 
 const READ_BYTES_MAX = 4 * 1_048_576
 
@@ -58,39 +58,50 @@ class TopicChain implements AnchorChain {
 
 /** Reads the topic once for each stream that is asked for, so that memory does not grow with it. */
 export function anchorTopicReader(log: Log, topic: string): AnchorReader {
-  const records = async function* (): AsyncGenerator<readonly { key: string; bytes: Buffer; offset: number }[]> {
-    if ((await log.topic(topic)) === undefined) return
-    const partition = { topic, partition: 0 }
-    const [bounds] = await log.bounds([partition])
-    const reader = await log.reader(partition)
-    try {
-      for (let position = bounds?.earliest ?? 0; position < (bounds?.end ?? 0); ) {
-        const batch = await reader.read(position, { bytesMax: READ_BYTES_MAX })
-        yield batch.records.map(({ key, value, offset }) => ({
-          key: key?.toString() ?? '',
-          bytes: value ?? Buffer.alloc(0),
-          offset,
-        }))
-        if (batch.nextOffset <= position) break
-        position = batch.nextOffset
-      }
-    } finally {
-      await reader.close()
-    }
-  }
   return {
     name: `topic ${topic}`,
     unbroken: false,
-    async streams() {
+    async snapshot() {
+      const partition = { topic, partition: 0 }
+      const known = (await log.topic(topic)) !== undefined
+      const [bounds] = known ? await log.bounds([partition]) : []
       const names = new Set<string>()
-      for await (const batch of records()) for (const { key } of batch) names.add(key)
-      return [...names].sort()
-    },
-    async *lines(stream) {
-      for await (const batch of records()) {
-        const own = batch.filter(({ key }) => key === stream)
-        yield own.map(({ bytes, offset }) => ({ bytes, place: `offset ${offset}` }))
+      for await (const batch of records(log, topic, bounds)) for (const { key } of batch) names.add(key)
+      return {
+        streams: [...names].sort(),
+        async *lines(stream) {
+          for await (const batch of records(log, topic, bounds)) {
+            const own = batch.filter(({ key }) => key === stream)
+            yield own.map(({ bytes, offset }) => ({ bytes, place: `offset ${offset}` }))
+          }
+        },
       }
     },
+  }
+}
+
+interface AnchorRecord {
+  readonly key: string
+  readonly bytes: Buffer
+  readonly offset: number
+}
+
+async function* records(log: Log, topic: string, bounds?: OffsetBounds): AsyncGenerator<readonly AnchorRecord[]> {
+  if (bounds === undefined) return
+  const reader = await log.reader({ topic, partition: 0 })
+  try {
+    for (let position = bounds.earliest; position < bounds.end; ) {
+      const batch = await reader.read(position, { bytesMax: READ_BYTES_MAX })
+      const within = batch.records.filter(({ offset }) => offset < bounds.end)
+      yield within.map(({ key, value, offset }) => ({
+        key: key?.toString() ?? '',
+        bytes: value ?? Buffer.alloc(0),
+        offset,
+      }))
+      if (batch.nextOffset <= position) return
+      position = batch.nextOffset
+    }
+  } finally {
+    await reader.close()
   }
 }

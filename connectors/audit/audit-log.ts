@@ -102,18 +102,12 @@ async function reopen(folder: string, place: Place): Promise<ChainEnd> {
   const name = names.at(-1)
   const newest = name === undefined ? undefined : await segmentEnd(folder, { ...place, name })
   const decision = decideReopening({ newest, anchor: place.anchor, genesis: GENESIS })
-  switch (decision.action) {
-    case 'refuse':
-      throw broken(`the audit stream ${place.stream} cannot be continued: ${decision.why}`)
-    case 'begin':
-      return { seq: decision.first - 1, hash: decision.prev, segment: undefined }
-    case 'continue':
-      return repair(folder, decision.segment, { place, hash: decision.segment.head ?? GENESIS })
-    case 'repair': {
-      const hash = decision.segment.head ?? (await headBefore(folder, names, place))
-      return repair(folder, decision.segment, { place, hash })
-    }
+  if (decision.action === 'refuse') {
+    throw broken(`the audit stream ${place.stream} cannot be continued: ${decision.why}`)
   }
+  if (decision.action === 'begin') return { seq: decision.first - 1, hash: decision.prev, segment: undefined }
+  const hash = decision.segment.head ?? (await headBefore(folder, names, place))
+  return repair(folder, decision.segment, { place, hash })
 }
 
 /** What the header is chained to that a killed writer has not finished. */

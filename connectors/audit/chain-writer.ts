@@ -58,8 +58,8 @@ export interface OpenSegment {
 interface Waiting {
   readonly entries: readonly EncodedEntry[]
   readonly bytes: number
-  resolve(): void
-  reject(error: unknown): void
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 /** What goes out in one write, about: more waits for the next. */

@@ -50,7 +50,11 @@ export const localDisk: AuditDisk = {
   },
   async syncFolder(path) {
     const handle = await open(path, 'r')
-    await handle.sync().finally(() => handle.close())
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
   },
   makeReadOnly: (path) => chmod(path, READ_ONLY_MODE),
   remove: (path) => unlink(path),

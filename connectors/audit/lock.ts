@@ -73,7 +73,11 @@ async function make(folder: string, number: number): Promise<void> {
   }
   try {
     const file = await open(join(folder, nameOf(number)), 'wx', 0o640)
-    await file.writeFile(JSON.stringify(holder)).finally(() => file.close())
+    try {
+      await file.writeFile(JSON.stringify(holder))
+    } finally {
+      await file.close()
+    }
   } catch (error) {
     throw codeOf(error) === 'EEXIST' ? await locked(folder, number) : error
   }

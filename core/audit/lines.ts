@@ -67,8 +67,13 @@ export type HeaderLine = { readonly type: 'header' } & HeaderFacts & Link
 export type RecordLine = { readonly type: 'record' } & RecordFacts & Link
 export type FooterLine = { readonly type: 'footer' } & FooterFacts & Link
 export type AnchorLine = { readonly type: 'anchor' } & AnchorFacts & Link
-/** `links`: the hashes that the line may have had while it was whole; empty where nothing can be told. */
-export type BrokenLine = { readonly type: 'broken'; readonly links: readonly string[] }
+export interface BrokenLine {
+  readonly type: 'broken'
+  /** The hashes that the line may have had while it was whole; empty where nothing can be told. */
+  readonly links: readonly string[]
+  /** It looks more like a footer than like a record. */
+  readonly footer: boolean
+}
 export type Line = HeaderLine | RecordLine | FooterLine | AnchorLine | BrokenLine
 
 /** A line as it is written, without its line end. */
@@ -112,6 +117,7 @@ const NAME = '([a-zA-Z0-9][a-zA-Z0-9._-]{0,99})'
 /** The longest text before a record's body. */
 const HEAD_BYTES_MAX = 160
 const RECORD = new RegExp(`^\\{"seq":${NUMBER},"at":${TIME},"kind":"([a-z][a-z0-9_.]{0,63})","body":`)
+const FOOTER_BYTES_MAX = 256
 const HEADER = new RegExp(
   `^\\{"audit":${FORMAT},"stream":"${NAME}","first":${NUMBER},"at":${TIME},"anchored":${NUMBER},"anchor":"${HEX}"$`,
 )
@@ -124,12 +130,13 @@ const ANCHOR = new RegExp(
 export function readLine(bytes: Buffer): Line {
   const cut = bytes.length - 2 * MEMBER_BYTES - 1
   const tail = cut < 0 ? null : TAIL.exec(bytes.toString('latin1', cut))
-  if (tail === null) return { type: 'broken', links: [] }
+  const footer = bytes.length < FOOTER_BYTES_MAX && bytes.includes('"count":')
+  if (tail === null) return { type: 'broken', links: [], footer }
   const [, prev = '', stored = ''] = tail
   // Of the bytes, and not of a text made of them: several byte sequences that are no UTF-8 make the same text.
   const hash = digest('sha256', bytes.subarray(0, cut + MEMBER_BYTES), 'hex')
   const line = hash === stored ? lineOf(bytes.subarray(0, cut), { prev, hash }) : undefined
-  return line ?? { type: 'broken', links: [stored, hash] }
+  return line ?? { type: 'broken', links: [stored, hash], footer }
 }
 
 function lineOf(members: Buffer, link: Link): Line | undefined {

@@ -29,10 +29,11 @@ export interface SegmentEnd {
 export type Reopening =
   /** A stream that nobody has written yet, or whose segments are all closed: the next append begins a segment. */
   | { readonly action: 'begin'; readonly first: number; readonly prev: string }
-  /** Go on behind the last whole line. */
+  /**
+   * Go on behind the last whole line. Where there is a `rest` it is cut, and the chain says so. `segment.head` undefined: not even
+   * the header was whole.
+   */
   | { readonly action: 'continue'; readonly segment: SegmentEnd }
-  /** Cut what was torn off, and say so in the chain. `segment.head` undefined: not even the header was whole. */
-  | { readonly action: 'repair'; readonly segment: SegmentEnd }
   /** Somebody or something has changed what was acknowledged. */
   | { readonly action: 'refuse'; readonly why: string }
 
@@ -58,7 +59,7 @@ export function decideReopening({ newest, anchor, genesis }: ReopeningFacts): Re
     return refuse(`record ${anchor.seq} of ${name} is not the one that an anchor names`)
   }
   if (closed && head !== undefined) return { action: 'begin', first: last + 1, prev: head }
-  return { action: rest === undefined && head !== undefined ? 'continue' : 'repair', segment: newest }
+  return { action: 'continue', segment: newest }
 }
 
 function refuse(why: string): Reopening {

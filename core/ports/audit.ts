@@ -53,10 +53,15 @@ export interface AnchorChain {
 /** Anchors as they stand at a place, for verification. */
 export interface AnchorReader {
   readonly name: string
-  /** Every stream that the place has anchors of. */
-  streams(): Promise<readonly string[]>
-  /** The lines of one stream's anchors in order, as bytes; `place` says where each stands: `line 12`, `offset 12`. */
-  lines(stream: string): AsyncIterable<readonly { readonly bytes: Buffer; readonly place: string }[]>
   /** As AnchorPlace. */
   readonly unbroken: boolean
+  /** What the place holds now: whatever is written later is left out, so that a stream can be read after it. */
+  snapshot(): Promise<AnchorSnapshot>
+}
+
+export interface AnchorSnapshot {
+  /** Every stream that the place has anchors of. */
+  readonly streams: readonly string[]
+  /** The lines of one stream's anchors in order, as bytes; `place` says where each stands: `line 12`, `offset 12`. */
+  lines(stream: string): AsyncIterable<readonly { readonly bytes: Buffer; readonly place: string }[]>
 }

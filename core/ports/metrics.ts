@@ -83,6 +83,16 @@ export interface Metrics {
   readonly gatewayConflicts: Counter<'source'>
   /** Seconds from the headers' end to the answer, of requests that brought events. */
   readonly gatewaySeconds: Histogram<'route'>
+  /** Events that were accepted before and came again. */
+  readonly gatewayRepeats: Counter<'source'>
+  /** Seconds that the bus took for one send. */
+  readonly gatewaySendSeconds: Histogram
+  /** Webhooks with a bad signature that were not kept as dead letters: there were too many, or the bus was away. */
+  readonly gatewayLettersDropped: Counter
+  /** Ids that other gateways will not hear of: their topic was behind for too long. */
+  readonly gatewayIdsNotShared: Counter
+  /** 1 where the gateway's file as it is now is in use, 0 where it is broken and the one before is. */
+  readonly gatewayFileCurrent: Gauge
   /** Bytes of events that wait for the bus. */
   readonly gatewayPendingBytes: Gauge
   /** Bytes of bodies that are in memory. */
@@ -137,6 +147,11 @@ export const silentMetrics: Metrics = {
   gatewaySignatureFailures: counter,
   gatewayConflicts: counter,
   gatewaySeconds: histogram,
+  gatewayRepeats: counter,
+  gatewaySendSeconds: histogram,
+  gatewayLettersDropped: counter,
+  gatewayIdsNotShared: counter,
+  gatewayFileCurrent: gauge,
   gatewayPendingBytes: gauge,
   gatewayBodyBytes: gauge,
   gatewayBusAvailable: gauge,

@@ -46,6 +46,9 @@ export class Bus {
   #flow: Flow = IDLE
   #waiting: Unit[] = []
   #sent: readonly Unit[] = []
+  /** Monotonic ms at which the send under way began. */
+  #sentAt = 0
+  #isWatched = false
   readonly #ended = new AbortController()
   readonly #end: Promise<void>
   #resolveEnd: () => void = () => undefined
@@ -141,12 +144,11 @@ export class Bus {
     const now = clock.now()
     for (const draft of drafts) draft.timestamp = now
     this.#tell({ kind: 'sent', bytes: units.reduce((sum, unit) => sum + unit.bytes, 0) })
-    const started = clock.monotonic()
-    const answered = new AbortController()
-    void this.#watch(answered.signal)
+    this.#sentAt = clock.monotonic()
+    if (!this.#isWatched) void this.#watch()
     try {
       await this.#producer.send(drafts)
-      metrics.sent(drafts.length, (clock.monotonic() - started) / 1_000)
+      metrics.sent(drafts.length, (clock.monotonic() - this.#sentAt) / 1_000)
       this.#tell({ kind: 'acknowledged' })
     } catch (error) {
       this.#parts.logger.error(
@@ -154,17 +156,23 @@ export class Bus {
         'a send to the bus has failed, and what of it is there is not known',
       )
       this.#tell({ kind: 'failed', appended: appendedBy(error, drafts.length) })
-    } finally {
-      answered.abort()
     }
   }
 
-  async #watch(answered: AbortSignal): Promise<void> {
+  /** One sleep for all sends of as long as patience goes: a timer for each would cost more than the rest of it. */
+  async #watch(): Promise<void> {
     const { clock, logger, settings } = this.#parts
-    await clock.sleep(settings.patienceMs, answered)
-    if (answered.aborted) return
-    logger.warn({ patienceMs: settings.patienceMs }, 'the bus does not answer; what comes is refused until it does')
-    this.#tell({ kind: 'patience-over' })
+    this.#isWatched = true
+    while (this.#flow.phase === 'sending') {
+      const leftMs = this.#sentAt + settings.patienceMs - clock.monotonic()
+      if (leftMs > 0) {
+        await clock.sleep(leftMs, this.#ended.signal)
+      } else {
+        logger.warn({ patienceMs: settings.patienceMs }, 'the bus does not answer; what comes is refused until it does')
+        this.#tell({ kind: 'patience-over' })
+      }
+    }
+    this.#isWatched = false
   }
 
   /** The producer that has failed is closed first: nothing of what it was doing may still reach the log. */

@@ -17,10 +17,12 @@ export interface Lookups {
 interface Connection {
   readonly ip: string | undefined
   readonly country: string | undefined
-  readonly device: Device | undefined
+  readonly platform: string | undefined
+  /** As `context.device`. */
+  readonly device: JsonObject | undefined
 }
 
-const NOBODY: Connection = { ip: undefined, country: undefined, device: undefined }
+const NOBODY: Connection = { ip: undefined, country: undefined, platform: undefined, device: undefined }
 
 /**
  * Adds what is known of the player to the events of one request. A trusted source's own word always stands; an untrusted one's on where
@@ -37,10 +39,12 @@ export function enricherOf(
 }
 
 function connectionOf({ ip, userAgent, country }: RequestFacts, { geo, devices }: Lookups): Connection {
+  const device = userAgent === undefined ? undefined : devices?.device(userAgent)
   return {
     ip,
     country: countryCode(country) ?? countryCode(geo?.country(ip)),
-    device: userAgent === undefined ? undefined : devices?.device(userAgent),
+    platform: device?.platform,
+    device: device && shown(device),
   }
 }
 
@@ -64,14 +68,14 @@ function complete(data: JsonObject, userId: string, { geo, isPayer }: Lookups): 
 }
 
 function replace(data: JsonObject, known: { readonly connection: Connection; readonly payer: boolean }): JsonObject {
-  const { ip, country, device } = known.connection
+  const { ip, country, platform, device } = known.connection
   const said = objectOf(data.user)
   const user: Record<string, Json | undefined> = { ...said, geo: country, payer_flag: known.payer ? true : undefined }
   user.risk_flags = undefined
-  if (isAbsent(said.platform) && device?.platform !== undefined) user.platform = device.platform
+  if (isAbsent(said.platform) && platform !== undefined) user.platform = platform
   const saidContext = objectOf(data.context)
   const context: Record<string, Json | undefined> = { ...saidContext, ip }
-  if (isAbsent(saidContext.device) && device !== undefined) context.device = shown(device)
+  if (isAbsent(saidContext.device) && device !== undefined) context.device = device
   return { ...data, user, context }
 }
 

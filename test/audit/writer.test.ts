@@ -1,11 +1,10 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import { readLine } from '../../core/audit/lines.ts'
 import type { AuditEntry } from '../../core/ports/audit.ts'
-import { anchorFolder } from '../../connectors/audit/anchor-file.ts'
 import { type AuditLogOptions, openAuditLog } from '../../connectors/audit/audit-log.ts'
 import type { AuditStream } from '../../connectors/audit/chain-writer.ts'
 

@@ -19,8 +19,10 @@ const reopened: Fact = { kind: 'reopened' }
 const waits = { waitingBytes: 40 }
 const ends = { closing: true }
 
+type Row = readonly [name: string, before: Flow, fact: Fact, orders: readonly Order[], after: Flow]
+
 describe('what becomes of events on their way to the bus', () => {
-  const rows: readonly (readonly [name: string, before: Flow, fact: Fact, orders: readonly Order[], after: Flow])[] = [
+  const rows: readonly Row[] = [
     ['the first goes at once', flow('idle'), arrived, ['queue', 'send'], flow('idle', waits)],
     ['others wait for the send under way', flow('sending'), arrived, ['queue'], flow('sending', waits)],
     [
@@ -85,7 +87,7 @@ describe('what becomes of events on their way to the bus', () => {
     ['nothing comes after the end', flow('ended', ends), reopened, [], flow('ended', ends)],
   ]
 
-  it.each(rows)('%s', (_, before, fact, orders, after) => {
+  it.each(rows)('%s', (...[, before, fact, orders, after]: Row) => {
     expect(decideFlow(before, fact, MAX)).toEqual({ flow: after, orders })
   })
 })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Admission, AdmissionProblem, WebhookFacts } from '../../../core/ports/gateway.ts'
 import { checkSignature, type SigningKey } from '../../wallet/signature.ts'
-import type { ProviderAddresses } from './provider-addresses.ts'
+import { type AddressList, plainAddress } from '../addresses.ts'
 
 /** What makes a request a provider's own. All that is set must hold. */
 export interface ProviderTrust {
@@ -10,7 +10,7 @@ export interface ProviderTrust {
   /** Only Standard Webhooks counts, which signs the id and the time. */
   readonly standardOnly: boolean
   /** Where it calls from; undefined: from anywhere. */
-  readonly addresses: ProviderAddresses | undefined
+  readonly addresses: AddressList | undefined
   /** `sha256:` and 64 hexadecimal digits in lower case: one of them is its client certificate; undefined: none is asked for. */
   readonly certificates: ReadonlySet<string> | undefined
 }
@@ -31,7 +31,7 @@ const SIGNED_HEADERS: readonly string[] = [
  */
 export function admit(trust: ProviderTrust, facts: WebhookFacts): Admission {
   const { addresses, certificates, keys, standardOnly } = trust
-  if (addresses?.has(facts.ip) === false)
+  if (addresses?.has(plainAddress(facts.ip) ?? '') === false)
     return refused('address', 'it comes from an address that allow_ips does not list')
   if (certificates !== undefined && !isListed(certificates, facts.clientCertificate)) {
     return refused('certificate', certificateProblem(facts))
