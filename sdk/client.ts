@@ -55,7 +55,7 @@ export class EventClient {
     this.#batchEvents = this.#options.batchEvents
     this.#sessionId = this.#options.session ? this.#session() : undefined
     this.#queue = new Queue(environment, {
-      name: `onceward:${options.name ?? options.url}`,
+      name: `onceward:${options.name ?? this.#endpoint}`,
       failed: (message) => this.#tell({ code: 'storage', message: `events are kept in memory alone: ${message}` }),
       adopted: () => this.#queued(),
     })

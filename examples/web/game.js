@@ -22,6 +22,8 @@ const onceward = Onceward.createClient({
 })
 
 track('session_start', { referrer: document.referrer })
+// Tracked while the page goes; that is not too late.
+addEventListener('pagehide', () => track('session_end', { reason: 'left' }))
 element('spin').addEventListener('click', spin)
 element('mission').addEventListener('click', () => track('mission_view', { mission_id: 'm_daily' }))
 element('cheat').addEventListener('click', () => track('deposit', { amount: 1000, currency: 'EUR' }))
@@ -29,7 +31,7 @@ for (const change of ['online', 'offline']) addEventListener(change, showNetwork
 showNetwork()
 
 function spin() {
-  const symbols = ['🍒', '🍋', '⭐', '🔔', '💎']
+  const symbols = ['♠', '♥', '♦', '♣', '7']
   element('reels').textContent = [1, 2, 3].map(() => symbols[Math.floor(Math.random() * symbols.length)]).join(' ')
   track('spin', { free_spin: true, game_id: 'three_of_a_kind' })
 }

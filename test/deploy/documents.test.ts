@@ -15,7 +15,7 @@ const markdownIn = (folder: string): string[] =>
   readdirSync(join(PROJECT, folder))
     .filter((name) => name.endsWith('.md'))
     .map((name) => posix.join(folder, name))
-const documents = ['.', 'docs', 'docs/decisions', 'examples'].flatMap(markdownIn)
+const documents = ['.', 'docs', 'docs/decisions', 'examples', 'sdk'].flatMap(markdownIn)
 
 test('there are the documents that a newcomer looks for', () => {
   expect(documents).toEqual(

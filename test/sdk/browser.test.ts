@@ -93,11 +93,8 @@ function acceptance(openLog: () => Promise<Log>): void {
     await first.close()
 
     // Closed with events unsent: what the browser sends by itself arrives, though nobody hears of it.
-    const second = await world().visit()
-    await spin(second, 5)
-    await world().note(second)
-    await second.close()
-    await allArrived(world())
+    expect(await closedPageDelivers(world())).toBe(true)
+    expect((await world().gateway.bus()).map(({ event_name }) => event_name)).toContain('session_end')
 
     // Closed while nothing can be sent: it waits for the next visit.
     const third = await world().visit()
@@ -272,6 +269,25 @@ async function count(page: Page, what: 'sent' | 'queued' | 'rejected'): Promise<
 
 async function settled(page: Page): Promise<void> {
   await expect.poll(() => count(page, 'queued'), UNTIL).toBe(0)
+}
+
+/**
+ * Closes pages with events unsent until those of one arrive with no page there to send them. Chromium gives a page half a second
+ * to say good-bye, which a busy machine may not have: then they wait for the next page, as they should.
+ */
+async function closedPageDelivers(world: BrowserWorld): Promise<boolean> {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const page = await world.visit()
+    await spin(page, 5)
+    await world.note(page)
+    await page.close()
+    const deadline = systemClock.monotonic() + 10_000
+    while (systemClock.monotonic() < deadline) {
+      if ((await world.missing()).length === 0) return true
+      await systemClock.sleep(50)
+    }
+  }
+  return false
 }
 
 /** Waits until every event that was noted is on the bus; each stands there once. */

@@ -151,12 +151,20 @@ describe('several pages', () => {
     one.track()
     await world.pass(10)
     one.crash()
-    const other = world.open({ url: 'https://a.example|b' })
-    world.open({ url: 'https://a' })
+    // Its name begins as ours, and what is behind it could be taken for an owner's.
+    const others = [
+      world.open({ url: 'https://b.example' }),
+      world.open({ name: 'https://a.example/v1/events|b' }),
+      world.open({ name: 'https://a.example' }),
+    ]
     await world.pass(60_000)
     expect(world.requests).toEqual([])
-    expect(other.client.pending).toBe(0)
+    expect(others.map(({ client }) => client.pending)).toEqual([0, 0, 0])
     expect(world.storage.length).toBe(1)
+    // The same gateway, spelt otherwise.
+    world.open({ url: 'https://a.example//' })
+    await world.pass(3000)
+    expect(world.storage.length).toBe(0)
   })
 })
 
@@ -260,7 +268,7 @@ describe('storage', () => {
     page.crash()
     const broken = key.replace(/\d{10}$/, '0000000007')
     world.storage.setItem(broken, '{"event_id":')
-    world.storage.setItem('onceward:https://events.example|', 'x')
+    world.storage.setItem('onceward:https://events.example/v1/events|', 'x')
     world.storage.setItem('something else', 'x')
     const next = world.open()
     await world.pass(60_000)
