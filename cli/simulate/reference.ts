@@ -91,17 +91,7 @@ export interface ReferenceOptions {
 const KNOWN_AFTER_MS = 310_000
 
 export function reference(partitions: readonly (readonly ReferenceRecord[])[], options: ReferenceOptions): Expected {
-  const expected: Expected = {
-    events: 0,
-    unique: 0,
-    duplicates: 0,
-    dlq: { schema: 0, future: 0, late: 0 },
-    scores: new Map(),
-    rewards: new Map(),
-    fates: new Map(),
-    told: new Map(),
-    costs: new Map(),
-  }
+  const expected = nothing()
   const [progresses, given] = [new Map<string, number>(), new PointsGiven()]
   const done = new Map<string, PlayerEvent[]>()
   for (const records of partitions) {
@@ -160,6 +150,20 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
     for (const [user, told] of gates.told()) expected.told.set(user, told)
   }
   return expected
+}
+
+function nothing(): Expected {
+  return {
+    events: 0,
+    unique: 0,
+    duplicates: 0,
+    dlq: { schema: 0, future: 0, late: 0 },
+    scores: new Map(),
+    rewards: new Map(),
+    fates: new Map(),
+    told: new Map(),
+    costs: new Map(),
+  }
 }
 
 function read(text: string): PlayerEvent | undefined {
