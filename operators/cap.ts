@@ -147,8 +147,7 @@ function forget(account: Account, scoring: Scoring, batch: BatchContext): void {
   pruneWindows(days, kept, DAY_MS)
   // As long as their hour may be asked for.
   if (late !== undefined) pruneWindows(late, Math.floor(kept / HOUR_MS) * HOUR_MS, MINUTE_MS)
-  const oldestDay = Math.floor(kept / DAY_MS)
-  while (peaks !== undefined && peaks.length > 0 && (peaks[0] ?? 0) < oldestDay) peaks.splice(0, PEAKS)
+  if (peaks !== undefined) pruneWindows(peaks, kept, DAY_MS, PEAKS)
 }
 
 /** Keeps, by their day, the most that one of the windows that are about to be forgotten was given. */
@@ -211,15 +210,14 @@ function add(windows: number[], local: number, size: number, points: number): bo
   return true
 }
 
-function pruneWindows(windows: number[], earliest: number, size: number): void {
+/** `width`: how many numbers there are of each window, the first of which is its index. */
+function pruneWindows(windows: number[], earliest: number, size: number, width = 2): void {
   const oldest = Math.floor(earliest / size)
   let kept = 0
-  for (let i = 0; i < windows.length; i += 2) {
-    const index = windows[i] ?? 0
-    if (index < oldest) continue
-    windows[kept] = index
-    windows[kept + 1] = windows[i + 1] ?? 0
-    kept += 2
+  for (let i = 0; i < windows.length; i += width) {
+    if ((windows[i] ?? 0) < oldest) continue
+    if (kept < i) windows.copyWithin(kept, i, i + width)
+    kept += width
   }
   windows.length = kept
 }
