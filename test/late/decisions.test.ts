@@ -102,10 +102,16 @@ describe('the header', () => {
 
   test('is read or refused, whatever its bytes are', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array(), fc.json().map((text) => Buffer.from(text))), (bytes) => {
-        const read = readReprocessed(Buffer.from(bytes))
-        if (!read.ok) expect(read.detail).toContain('onceward-reprocessed')
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          fc.json().map((text) => Buffer.from(text)),
+        ),
+        (bytes) => {
+          const read = readReprocessed(Buffer.from(bytes))
+          if (!read.ok) expect(read.detail).toContain('onceward-reprocessed')
+        },
+      ),
     )
   })
 })
