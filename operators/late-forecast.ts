@@ -63,9 +63,14 @@ function scoresInTime({ windows }: CompiledRule): Outcome {
 
 function scoresLate(rule: CompiledRule): Outcome {
   if (rule.ordering === 'strict') return { outcome: 'late_strict', detail: strictDetail(rule) }
-  const { perMinute } = rule.caps
-  if (perMinute === undefined) return { outcome: 'scores', detail: 'its totals do not depend on the order of events' }
-  const detail = `it scores, unless so much was given in some minute of that hour that its cap of ${perMinute} points a minute may be exceeded`
+  const { perMinute, perHour } = rule.caps
+  if (perMinute === undefined && perHour === undefined) {
+    return { outcome: 'scores', detail: 'its totals do not depend on the order of events' }
+  }
+  const caps = [perMinute, perHour].flatMap((most, i) =>
+    most === undefined ? [] : [`${most} points ${i === 0 ? 'a minute' : 'an hour'}`],
+  )
+  const detail = `it scores, unless so much was given in some minute or hour of that day that its cap of ${caps.join(' or ')} may be exceeded`
   return { outcome: 'may_score', detail }
 }
 

@@ -9,7 +9,7 @@ import {
   isFull,
   type Turn,
 } from '../operators/operator.ts'
-import { askFuture, protectFromFuture } from '../operators/protection.ts'
+import { askFuture, protectFromFuture, wasHeard } from '../operators/protection.ts'
 import { Pending } from '../operators/pending.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import type { HeldBound, StagedState } from '../state/staged-state.ts'
@@ -193,7 +193,9 @@ function heldTurn(key: string, { data, ingestTs }: HeldEvent): Turn {
 
 function reject(input: Input & { kind: 'rejected' }, context: BatchContext): void {
   const { output } = context
-  if (input.event !== undefined) protectFromFuture(input.event, input.record.timestamp, context)
+  if (input.event !== undefined && !wasHeard(input.history)) {
+    protectFromFuture(input.event, input.record.timestamp, context)
+  }
   output.counts.events++
   output.counts[input.reason]++
   output.dlq.push(deadLetter(input, inputOf(input.record)))

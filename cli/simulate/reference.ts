@@ -126,7 +126,8 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
       const before = seen.get(event.id)
       if (event.time > timestamp + 300_000) {
         expected.dlq.future++
-        gates.hearUndated(event)
+        // When it first came it was heard.
+        if (again?.includes('future') !== true) gates.hearUndated(event)
       } else if (before !== undefined && before >= watermark - options.rememberMs) expected.duplicates++
       else if (event.time < watermark - options.windowMs) {
         gates.hear(event)

@@ -6,7 +6,7 @@ import { loadRules } from '../../rules/load.ts'
 import { ruleSetOf } from '../../rules/rule-set.ts'
 import type { RuleSet } from '../../rules/compiled.ts'
 import { eventLine, normalize, TestEngine, testRule } from '../support/engine.ts'
-import { again, T0 } from './support.ts'
+import { again, stepsOf, T0 } from './support.ts'
 
 const NOW = T0 + 6 * HOUR_MS
 
@@ -178,5 +178,20 @@ describe('protection', () => {
     expect(told(engine)).toEqual(['self_exclusion', ''])
     // As an event it counts now, once.
     expect(engine.points()).toEqual({ 'u|r': 1 })
+  })
+
+  test.each([
+    ['as it was is not heard anew: it would outdo what was said since', 'reprocess', ['self_exclusion', '']],
+    ['after it was changed is heard, for it may say something else', 'fix', ['self_exclusion', '', 'self_exclusion']],
+  ] as const)('from the future that is sent again %s', async (_name, action, expected) => {
+    const engine = new TestEngine([testRule({ ruleId: 'r' })])
+    const ahead = { value: said('x', NOW + DAY_MS, { type: 'self_exclusion' }), ingestTs: NOW }
+    await engine.feed([{ value: eventLine({ id: 'now', ts: NOW }) }, ahead])
+    await engine.feed([{ value: said('free', NOW + 1, { type: 'all', action: 'lifted' }) }])
+    await engine.feed([{ value: eventLine({ id: 'next', ts: NOW + 2 }) }])
+    const history = stepsOf('future').map((step) => ({ ...step, action }))
+    await engine.feed([{ ...ahead, again: JSON.stringify({ history }) }])
+    expect(told(engine)).toEqual(expected)
+    expect(engine.output.counts.future).toBe(2)
   })
 })

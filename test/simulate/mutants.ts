@@ -344,6 +344,12 @@ export const MUTANTS: readonly Mutant[] = [
     "  if (rule.ordering === 'any') return SCORES\n",
     '  if (rule.windows === undefined) return SCORES\n',
   ),
+  mutant(
+    'protection from the future is heard again with each time that it is sent',
+    'pipeline/batch.ts',
+    ' && !wasHeard(input.history)',
+    '',
+  ),
   mutant('windows count what comes after its turn', 'operators/windows.ts', 'turn.isLate !== true && ', ''),
   mutant(
     'the history of a letter is lost when it is set aside again',
