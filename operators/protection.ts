@@ -1,3 +1,4 @@
+import type { DlqStep } from '../core/model/dlq.ts'
 import type { PlayerEvent } from '../core/model/event.ts'
 import { PLAYERS } from '../state/stores.ts'
 import { type Arrival, type BatchContext, type Operator, toGates } from './operator.ts'
@@ -38,6 +39,15 @@ function outputsMax({ state }: BatchContext, userId: string): number {
 /** Of an event that lies in the future: announces its player. */
 export function askFuture(event: PlayerEvent, { state }: BatchContext): void {
   if (isAboutProtection(event)) state.ask(PLAYERS, event.userId)
+}
+
+/**
+ * An event from the future was set aside as such before, and is sent again as it was: it was heard when it first came. To hear
+ * it once more would make an old word the newest.
+ */
+export function wasHeard(history: readonly DlqStep[] | undefined): boolean {
+  const last = history?.findLastIndex(({ was }) => was === 'future') ?? -1
+  return last >= 0 && history?.slice(last).every(({ action }) => action === 'reprocess') === true
 }
 
 /**

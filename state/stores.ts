@@ -9,7 +9,11 @@ import type { UserWindows } from './window-state.ts'
  * index of the chunks in `seen-chunk`, which do.
  */
 
-/** What one user has from one rule. Every list is short: what can no longer change is pruned as the watermark passes. */
+/**
+ * What one user has from one rule. Every list is short: what can no longer change is pruned as the watermark passes. Minutes and
+ * hours are kept for what comes in time alone; days and periods as long as event ids are, so that a late event that is sent again
+ * finds them.
+ */
 export interface Account {
   /** Progress by calendar period: [period, points, …], newest last. One pair where the rule never resets. */
   progress: (string | number)[]
@@ -17,6 +21,13 @@ export interface Account {
   minutes: number[]
   hours: number[]
   days: number[]
+  /**
+   * By calendar day the most that one of its minutes, and one of its hours, was given of those that are no longer kept: [index of
+   * the day in local time, points of the minute, points of the hour, …]; absent: none is forgotten.
+   */
+  peaks?: number[]
+  /** Points given to late events that were sent again, by calendar minute; minutes and hours have none of them. Absent: none. */
+  late?: number[]
   /** The rewards given so far; absent before the first. */
   given?: GivenRewards
 }
@@ -42,6 +53,8 @@ export interface TaskMeta {
   readonly inputOffset: number
   /** Greatest event time seen; undefined before the first event. */
   readonly watermark?: number
+  /** Of this event time and later nothing is forgotten (I14), ms; absent before the first event, and in states of before. */
+  readonly keptFrom?: number
   /** Held events or timers whose turn has come were left for further commits at this very input offset. */
   readonly overdue?: true
 }

@@ -5,6 +5,7 @@ import type { OrderedKv } from '../../core/ports/ordered-kv.ts'
 import { loadSchemas } from '../../connectors/files/schemas.ts'
 import { isEarned } from '../../operators/earned.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
+import { EVER } from '../../operators/event-time.ts'
 import { createNormalizer } from '../../operators/normalize.ts'
 import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
 import { BATCH_LIMITS, type BatchLimits, type BatchResult, runBatch } from '../../pipeline/batch.ts'
@@ -51,6 +52,8 @@ export interface Line {
   /** ms; default: an ingest time far ahead of any event. */
   readonly ingestTs?: number
   readonly tick?: number
+  /** The header of a record that was sent again, as text. */
+  readonly again?: string
 }
 
 const STAMP: Stamp = {
@@ -71,6 +74,7 @@ export class TestEngine {
   #state = new StagedState(this.kv)
   #offset = 0
   #watermark: number | undefined
+  #keptFrom: number | undefined = EVER
   readonly #limits: Omit<BatchLimits, 'records'>
   readonly #changelog: LogRecord[] = []
   /** Held events or timers whose turn has come wait for the next batch. */
@@ -96,14 +100,14 @@ export class TestEngine {
   }
 
   async feed(lines: readonly Line[]): Promise<BatchOutput> {
-    const records: LogRecord[] = lines.map(({ value, ingestTs, tick }, index) => ({
+    const records: LogRecord[] = lines.map(({ value, ingestTs, ...line }, index) => ({
       topic: 'events.raw',
       partition: 0,
       offset: this.#offset + index,
       timestamp: ingestTs ?? Number.MAX_SAFE_INTEGER,
       key: null,
       value: Buffer.from(value),
-      ...(tick === undefined ? {} : { headers: { 'onceward-tick': Buffer.from(String(tick)) } }),
+      ...headersOf(line),
     }))
     const first = await this.#state.firstHeld()
     const result = await runBatch(this.#topology, this.#state, {
@@ -112,6 +116,7 @@ export class TestEngine {
       rules: this.#rules,
       reorderWindowMs: 60_000,
       watermark: this.#watermark,
+      keptFrom: this.#keptFrom,
       heldSince: first === undefined ? undefined : parseHeldKey(first).ts,
       nextTimer: await this.#state.firstTimer(),
       expireSeen: true,
@@ -126,6 +131,7 @@ export class TestEngine {
     this.onBatch(result)
     this.#offset = result.nextOffset
     this.#watermark = result.watermark
+    this.#keptFrom = result.keptFrom
     this.overdue = result.overdue
     this.output.scores.push(...result.output.scores)
     this.output.rewards.push(...result.output.rewards)
@@ -167,6 +173,11 @@ export class TestEngine {
       )
       .sort()
   }
+}
+
+function headersOf({ tick, again }: Pick<Line, 'tick' | 'again'>): Pick<LogRecord, 'headers'> {
+  if (tick !== undefined) return { headers: { 'onceward-tick': Buffer.from(String(tick)) } }
+  return again === undefined ? {} : { headers: { 'onceward-reprocessed': Buffer.from(again) } }
 }
 
 export interface EventFields {
