@@ -4,6 +4,7 @@ import { chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { retainCommand, type RetainSettings } from '../../cli/audit/retain.ts'
+import { systemClock } from '../../core/clock.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import { seededRandom } from '../../core/random.ts'
 import { GENESIS, readLine, writeAnchor } from '../../core/audit/lines.ts'
@@ -111,12 +112,12 @@ export class MadeLog {
 
   /** Lets the time pass after which a head is anchored, and waits until it is. */
   async anchored(log: AuditStream): Promise<void> {
-    for (let turns = 0; turns < 100_000; turns += 1) {
+    for (let looks = 0; looks < 10_000; looks += 1) {
       // Again and again: whoever is to be woken may not be asleep yet.
-      if (turns % 20 === 0) this.clock.advance(1_000)
+      this.clock.advance(1_000)
       const { seq, anchors } = log.state()
       if (anchors.every((one) => one.seq === seq)) return
-      await new Promise((resolve) => setImmediate(resolve))
+      await systemClock.sleep(1)
     }
     throw new Error('the head was not anchored')
   }

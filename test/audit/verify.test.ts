@@ -92,10 +92,7 @@ describe('verification', () => {
         const made = await MadeLog.begin()
         try {
           await live(made, 'stream', { ...life, retired: false })
-          await live(made, 'other', {
-            calls: [{ sizes: [1, 2], anchored: true, reopened: false }],
-            segmentBytes: 5_000,
-          })
+          await live(made, 'other', OTHER)
           const random = seededRandom(seed)
           const traces = await TAMPER[kind]?.({
             made,
