@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { firstOfName, GENESIS, STREAM_NAME, writeHeader, writeRecord } from '../../core/audit/lines.ts'
@@ -98,7 +99,7 @@ interface Place {
 
 /** Where the stream goes on; what a killed writer has left is mended. */
 async function reopen(folder: string, place: Place): Promise<ChainEnd> {
-  const names = (await place.disk.list(folder)).filter((name) => firstOfName(name) !== undefined)
+  const names = await writtenSegments(folder, place.disk)
   const name = names.at(-1)
   const newest = name === undefined ? undefined : await segmentEnd(folder, { ...place, name })
   const decision = decideReopening({ newest, anchor: place.anchor, genesis: GENESIS })
@@ -108,6 +109,15 @@ async function reopen(folder: string, place: Place): Promise<ChainEnd> {
   if (decision.action === 'begin') return { seq: decision.first - 1, hash: decision.prev, segment: undefined }
   const hash = decision.segment.head ?? (await headBefore(folder, names, place))
   return repair(folder, decision.segment, { place, hash })
+}
+
+/** But for a newest one that its writer made and died before it wrote a byte: that is taken away, for it says nothing. */
+async function writtenSegments(folder: string, disk: AuditDisk): Promise<readonly string[]> {
+  const names = (await disk.list(folder)).filter((name) => firstOfName(name) !== undefined)
+  const newest = names.at(-1)
+  if (newest === undefined || (await stat(join(folder, newest))).size > 0) return names
+  await disk.remove(join(folder, newest))
+  return names.slice(0, -1)
 }
 
 /** What the header is chained to that a killed writer has not finished. */

@@ -284,12 +284,18 @@ export class ChainWriter implements AuditStream {
     } finally {
       this.#stop.abort()
       await this.#ticking
-      await this.#end.segment?.tape.close().catch(() => undefined)
+      if (this.#end.segment !== undefined) await this.#leave(this.#end.segment.tape)
       for (const one of anchoring) {
         await one.settle(LAST_ANCHOR_MS_MAX)
         await one.close().catch(() => undefined)
       }
       await lock.release()
     }
+  }
+
+  /** A segment that was begun and got no byte says nothing, and is taken away. */
+  async #leave(tape: Tape): Promise<void> {
+    await tape.close().catch(() => undefined)
+    if (tape.bytes === 0) await this.#options.disk.remove(tape.path).catch(() => undefined)
   }
 }

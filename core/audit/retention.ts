@@ -26,7 +26,9 @@ export function decideRetention(
   { before, retired }: { readonly before: number; readonly retired: readonly RetiredSegment[] },
 ): readonly Dropping[] {
   const dropped: Dropping[] = []
-  for (const segment of segments.slice(0, -1)) {
+  // One without a header is what a writer died in while it began it: then the one before is the newest.
+  const begun = segments.filter(({ prev }, index) => prev !== undefined || index < segments.length - 1)
+  for (const segment of begun.slice(0, -1)) {
     const { stream, segment: name, first, prev, footer } = segment
     if (footer === undefined || prev === undefined) break
     const known = retired.some((one) => one.first === first && one.last === footer.last && one.head === footer.hash)

@@ -1,13 +1,12 @@
 import * as fc from 'fast-check'
-import { appendFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readLine } from '../../core/audit/lines.ts'
 import { decideReopening, type SegmentEnd } from '../../core/audit/reopening.ts'
-import type { AuditStream } from '../../connectors/audit/chain-writer.ts'
 import type { AuditLogOptions } from '../../connectors/audit/audit-log.ts'
-import { type DiskFaults, faultyDisk } from './faulty-disk.ts'
+import { die, type DiskFaults, faultyDisk } from './faulty-disk.ts'
 import { entryOf, MadeLog, quickDisk, readLines } from './made-logs.ts'
 
 let made: MadeLog
@@ -157,15 +156,6 @@ describe('a disk that fails', () => {
     await log.close()
   })
 })
-
-/** A process that dies: its writer stops at some byte, and its lock stays. */
-async function die(log: AuditStream, folder: string, faults: DiskFaults): Promise<void> {
-  faults.write = () => ({ written: 0, code: 'EIO' })
-  faults.truncate = () => 'EIO'
-  faults.sync = () => 'EIO'
-  await log.close().catch(() => undefined)
-  for (const name of await readdir(folder)) if (name.startsWith('lock.')) await rm(join(folder, name))
-}
 
 describe('a writer that was killed', () => {
   test('loses nothing that it acknowledged, wherever it died, and the next one says what was cut', {

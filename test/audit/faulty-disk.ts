@@ -1,3 +1,6 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AuditStream } from '../../connectors/audit/chain-writer.ts'
 import { type AuditDisk, type AuditFile, localDisk } from '../../connectors/audit/disk.ts'
 
 /** What the next call of a file meets. Each answers what goes wrong: undefined: nothing. */
@@ -45,4 +48,13 @@ function failing(code: string | undefined): void {
 
 function failure(code: string): Error {
   return Object.assign(new Error(code), { code })
+}
+
+/** A process that dies: its writer stops where it is, and its lock is as good as gone, for its process is. */
+export async function die(log: AuditStream, folder: string, faults: DiskFaults): Promise<void> {
+  faults.write = () => ({ written: 0, code: 'EIO' })
+  faults.truncate = () => 'EIO'
+  faults.sync = () => 'EIO'
+  await log.close().catch(() => undefined)
+  for (const name of await readdir(folder)) if (name.startsWith('lock.')) await rm(join(folder, name))
 }

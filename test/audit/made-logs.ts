@@ -3,6 +3,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { retainCommand, type RetainSettings } from '../../cli/audit/retain.ts'
+import { systemClock } from '../../core/clock.ts'
+import { silentLogger } from '../../core/ports/logger.ts'
+import { seededRandom } from '../../core/random.ts'
 import { GENESIS, readLine, writeAnchor } from '../../core/audit/lines.ts'
 import type { Finding } from '../../core/audit/findings.ts'
 import type { AnchorPlace, AnchorReader, AuditEntry } from '../../core/ports/audit.ts'
@@ -56,6 +60,30 @@ export class AnchorsFarAway implements AnchorPlace, AnchorReader {
   }
 }
 
+/** Everything that is closed, at once. */
+const RETAIN_ALL: Omit<RetainSettings, 'audit' | 'anchors'> = {
+  olderThan: 0,
+  as: 'ann',
+  actor: undefined,
+  yes: true,
+  json: false,
+  brokers: undefined,
+  prefix: undefined,
+  archiveBucket: undefined,
+  archiveEndpoint: undefined,
+  archiveRegion: 'us-east-1',
+  archivePrefix: undefined,
+  archiveKeyId: undefined,
+  archiveSecretFile: undefined,
+  kafkaTls: false,
+  kafkaCaFile: undefined,
+  kafkaCertFile: undefined,
+  kafkaKeyFile: undefined,
+  kafkaSasl: undefined,
+  kafkaUser: undefined,
+  kafkaPasswordFile: undefined,
+}
+
 export interface Verification {
   readonly findings: readonly Finding[]
   readonly streams: readonly VerifiedStream[]
@@ -84,12 +112,12 @@ export class MadeLog {
 
   /** Lets the time pass after which a head is anchored, and waits until it is. */
   async anchored(log: AuditStream): Promise<void> {
-    for (let turns = 0; turns < 100_000; turns += 1) {
+    for (let looks = 0; looks < 10_000; looks += 1) {
       // Again and again: whoever is to be woken may not be asleep yet.
-      if (turns % 20 === 0) this.clock.advance(1_000)
+      this.clock.advance(1_000)
       const { seq, anchors } = log.state()
       if (anchors.every((one) => one.seq === seq)) return
-      await new Promise((resolve) => setImmediate(resolve))
+      await systemClock.sleep(1)
     }
     throw new Error('the head was not anchored')
   }
@@ -103,6 +131,26 @@ export class MadeLog {
       report: (finding) => findings.push(finding),
     })
     return { findings, streams }
+  }
+
+  /** Runs `audit retain` on everything that is closed. Answers what it said, and its exit code. */
+  async retire(options: Partial<RetainSettings> = {}): Promise<{ readonly code: unknown; readonly said: string }> {
+    this.clock.advance(1)
+    const settings = { ...RETAIN_ALL, audit: this.folder, anchors: this.anchors, ...options }
+    const said: string[] = []
+    const code = await retainCommand({
+      settings,
+      signal: new AbortController().signal,
+      clock: this.clock,
+      random: seededRandom(1),
+      logger: silentLogger,
+      terminal: {
+        print: async (text) => void said.push(text),
+        note: (line) => void said.push(`${line}\n`),
+        progress: { isTty: false, columns: 80, write: () => undefined },
+      },
+    })
+    return { code, said: said.join('') }
   }
 
   path(stream: string, segment: string): string {
