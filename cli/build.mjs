@@ -23,5 +23,9 @@ const copy = (folder) => {
 }
 for (const folder of folders) if (existsSync(join(root, folder))) copy(folder)
 
+// Not there where the image is built, which has no use for it.
+const sdk = join(root, 'sdk', 'build.mjs')
+if (existsSync(sdk)) execFileSync(process.execPath, [sdk], { stdio: 'inherit', cwd: root })
+
 const binary = join(dist, 'cli', 'main.js')
 if (existsSync(binary)) chmodSync(binary, 0o755)

@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, type Node, type Pair, type Scalar } from 'yaml'
+import { isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap } from 'yaml'
 import type { Json, JsonObject } from '../core/model/event.ts'
 import type { Condition } from './expression.ts'
 import {
@@ -71,25 +71,29 @@ export function readCondition({ source, roots }: Reading, entry: Entry | undefin
   return undefined
 }
 
-function readForm(reading: Reading, node: Node): ValueCode | undefined {
+function readForm(reading: Reading, node: YAMLMap): ValueCode | undefined {
   const { source } = reading
-  const written = isMap(node) ? node.items.map(({ key }) => (isScalar(key) ? String(key.value) : '')) : []
+  const written = node.items.map(({ key }) => (isScalar(key) ? String(key.value) : ''))
   const name = FORM_NAMES.find((form) => written.includes(form))
   if (name === undefined) {
-    const like = written.flatMap((each) => nearest(each, FORM_NAMES) ?? [])[0]
-    const isTemplate = isMap(node) && node.flow === true && written.length === 1
-    const hint = like !== undefined ? `did you mean ${like}?` : isTemplate ? 'a text with braces stands in quotes' : ''
-    report(
-      source,
-      node,
-      `this map is none of the forms of a value`,
-      hint === '' ? FORMS_HINT : `${hint}; ${FORMS_HINT}`,
-    )
+    report(source, node, 'this map is none of the forms of a value', `${hintOf(node, written)}; ${FORMS_HINT}`)
     return undefined
   }
   const entries = readMap(source, node, `{ ${name}: … }`, VALUE_FORMS[name])
   const entry = entries?.get(name)
   return entries && entry && FORMS[name](reading, entry, entries)
+}
+
+/** What is meant by a map that is none of the forms. YAML reads {id} without quotes as a map with the key id. */
+function hintOf(node: YAMLMap, written: readonly string[]): string {
+  const like = written.flatMap((each) => nearest(each, FORM_NAMES) ?? [])[0]
+  if (like !== undefined) return `did you mean ${like}?`
+  const [first] = node.items
+  const isTemplate =
+    node.items.length === 1 && (first?.value === null || (isScalar(first?.value) && first.value.value === null))
+  return isTemplate
+    ? `a text with braces stands in quotes: "{${written.join('')}}"`
+    : 'for an object, write { object: { … } }'
 }
 
 type Form = (reading: Reading, entry: Entry, entries: Entries) => ValueCode | undefined

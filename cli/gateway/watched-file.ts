@@ -88,8 +88,8 @@ export class WatchedFile {
     this.#good = problem === ''
     if (next !== undefined && this.#good) {
       this.#file = next
-      logger.warn({ path }, "the gateway's file was read anew and is in use")
-    } else logger.error({ path, problem }, "the gateway's file has changed and is broken: the one before stays in use")
+      logger.warn({ path }, 'the file of the gateway was read anew and is in use')
+    } else logger.error({ path, problem }, 'the file of the gateway is broken now; the one before stays in use')
   }
 }
 

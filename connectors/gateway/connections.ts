@@ -22,7 +22,9 @@ export class Connections {
     })
     server.on('drop', dropped)
     // Before fastify's own listener, which may look at what was counted.
-    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => this.#began(request, response))
+    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) =>
+      this.#began(request, response),
+    )
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#failed(error, socket))
     server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
       response.writeHead(417, { 'content-type': 'application/json; charset=utf-8', connection: 'close' })

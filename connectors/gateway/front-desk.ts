@@ -176,7 +176,7 @@ export class FrontDesk {
     const { metrics, logger, intake } = this.#parts
     metrics.gatewaySignatureFailures.add(1, { provider: name, problem })
     if (this.#lines.take(name, FAILURE_LINES, 1) === 0) {
-      logger.warn({ provider: name, problem, detail, ip, id: exchange.id }, "a webhook is not its provider's own")
+      logger.warn({ provider: name, problem, detail, ip, id: exchange.id }, 'somebody calls as a provider and is not')
     }
     if (problem === 'signature' || problem === 'timestamp') {
       const letter = { from: `webhook/${name}`, detail, raw: body }

@@ -257,12 +257,13 @@ function answerFrameworkError(parts: GatewayParts, error: unknown, request: Fast
 }
 
 function frameworkRefusal(error: unknown): Refusal {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return malformed('the Content-Type is none', 415)
-  if (code === 'FST_ERR_BAD_URL') return malformed('the path is malformed')
+  const { code, statusCode } = (error ?? {}) as { readonly code?: unknown; readonly statusCode?: unknown }
   if (code === 'FST_ERR_MAX_PARAM_LENGTH') return malformed('there is no such path', 404)
+  if (statusCode === 415) return malformed('the Content-Type is none', 415)
   const failure = failureOf(error)
-  return 'refusal' in failure ? failure.refusal : malformed('the request could not be read')
+  if (failure.kind === 'refuse') return failure.refusal
+  const theirs = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+  return theirs || failure.kind !== 'bug' ? malformed('the request could not be read') : failure.refusal
 }
 
 function methodsOf(url: string): string | undefined {

@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 afterEach(() => made.remove())
 
-const RUNS = Number(process.env['ONCEWARD_FUZZ'] ?? 200)
+const RUNS = Number(process.env['ONCEWARD_FUZZ'] ?? 60)
 
 /** Numbers `n` of the records that stand in the stream, in its order. */
 async function standing(of: MadeLog): Promise<number[]> {

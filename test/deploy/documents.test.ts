@@ -120,7 +120,7 @@ describe('docs/OPERATIONS.md', () => {
   })
 
   test('it explains each reason for which /readyz says no, and no other', () => {
-    const told = [...section('Health').matchAll(/^\| (?:worker|sink) \| `([^`]+)` \|/gm)].map(
+    const told = [...section('Health').matchAll(/^\| (?:worker|sink|gateway) \| `([^`]+)` \|/gm)].map(
       ([, reason = '']) => reason,
     )
     expect(told.toSorted()).toEqual(readinessReasons().toSorted())

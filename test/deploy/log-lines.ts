@@ -40,6 +40,7 @@ export function readinessReasons(): readonly string[] {
   const places = [
     { path: 'pipeline/worker.ts', begin: 'health(): HealthReport {' },
     { path: 'cli/sink-process.ts', begin: 'function healthOf(' },
+    { path: 'cli/gateway/gateway-process.ts', begin: 'function healthOf(' },
   ]
   return places.flatMap(({ path, begin }) => {
     const text =

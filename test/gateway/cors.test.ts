@@ -31,19 +31,26 @@ test('a page of a configured origin is asked once, and remembers the answer', as
   expect(answer.headers['access-control-allow-credentials']).toBeUndefined()
 })
 
-test.each(['https://play.example.evil.example', 'http://play.example', 'https://play.example:444', 'null', ORIGIN.toUpperCase()])(
-  'a page of %s is not let in',
-  async (origin) => {
-    const asked = await preflight(origin)
-    expect([asked.status, asked.headers['access-control-allow-origin']]).toEqual([405, undefined])
-    const sent = await gateway.send({ json: event(), headers: { origin } })
-    expect([sent.status, sent.headers['access-control-allow-origin']]).toEqual([202, undefined])
-    expect(sent.headers['vary']).toContain('Origin')
-  },
-)
+test.each([
+  'https://play.example.evil.example',
+  'http://play.example',
+  'https://play.example:444',
+  'null',
+  ORIGIN.toUpperCase(),
+])('a page of %s is not let in', async (origin) => {
+  const asked = await preflight(origin)
+  expect([asked.status, asked.headers['access-control-allow-origin']]).toEqual([405, undefined])
+  const sent = await gateway.send({ json: event(), headers: { origin } })
+  expect([sent.status, sent.headers['access-control-allow-origin']]).toEqual([202, undefined])
+  expect(sent.headers['vary']).toContain('Origin')
+})
 
 test('answers and refusals can be read by the page, with when to try again', async () => {
-  for (const headers of [{ origin: ORIGIN }, { origin: ORIGIN, authorization: 'Bearer wrong' }, { origin: ORIGIN, 'content-type': 'x/y' }]) {
+  for (const headers of [
+    { origin: ORIGIN },
+    { origin: ORIGIN, authorization: 'Bearer wrong' },
+    { origin: ORIGIN, 'content-type': 'x/y' },
+  ]) {
     const answer = await gateway.send({ json: event(), headers })
     expect(answer.headers['access-control-allow-origin']).toBe(ORIGIN)
     expect(answer.headers['access-control-expose-headers']).toContain('Retry-After')

@@ -88,6 +88,12 @@ describe('what is refused, and never reaches the bus', () => {
     expect(({} as Record<string, unknown>)['admin']).toBeUndefined()
   })
 
+  test('a body may be 64 levels deep, and no more', async () => {
+    const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
+    expect((await gateway.send({ body: nested(64) })).status).toBe(422)
+    expect((await gateway.send({ body: nested(65) })).status).toBe(400)
+  })
+
   test('brackets within texts are not depth', async () => {
     const answer = await gateway.send({ json: event('a', { more: '[{\\"'.repeat(1_000) }) })
     expect(answer.status).toBe(202)
@@ -137,6 +143,8 @@ describe('what is refused, and never reaches the bus', () => {
       expect([method, answer.status, answer.headers['allow']]).toEqual([method, 405, 'POST'])
     }
     expect((await gateway.send({ method: 'POST', path: '/openapi.json' })).status).toBe(405)
+    // Found by fuzzing: the framework refuses it in its own way.
+    expect((await gateway.send({ method: 'QUERY', body: 'x' })).status).toBe(400)
   })
 })
 

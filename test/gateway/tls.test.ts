@@ -25,8 +25,7 @@ async function start(): Promise<void> {
   })
 }
 
-const webhook = (tls: object) =>
-  gateway.send({ path: '/v1/webhooks/gameco', json: { events: [] }, ca: CA, ...tls })
+const webhook = (tls: object) => gateway.send({ path: '/v1/webhooks/gameco', json: { events: [] }, ca: CA, ...tls })
 
 describe('over TLS', () => {
   test('a client that shows a certificate which our authority has signed is known by its fingerprint', async () => {

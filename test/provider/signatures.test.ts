@@ -48,6 +48,18 @@ describe('the public vectors of Standard Webhooks', () => {
     }
   })
 
+  test('hold for another body, id and secret, as the first implementation documents them', () => {
+    const body = Buffer.from('{"event_type":"ping","data":{"success":true}}')
+    const headers = {
+      'webhook-id': 'msg_loFOjxBNrRLzqYUf',
+      'webhook-timestamp': '1731705121',
+      'webhook-signature': 'v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=',
+    }
+    const trust = trusting([['whsec', 'plJ3nmyCDGBKInavdOK15jsl'].join('_')], true)
+    expect(admitted(headers, { body, now: 1_731_705_121_000 }, trust)).toBe(true)
+    expect(admitted(headers, { body, now: 1_731_705_122_000 }, trusting([VECTOR.secret], true))).toBe(false)
+  })
+
   test('hold where several signatures stand in the header, and not where the right one is cut or alone in another version', () => {
     const other = 'Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc='
     const several = `v1,${other} v2,${other} ${VECTOR.signature} v1,${other}`

@@ -9,6 +9,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   pipeline: ['core', 'rules', 'state', 'operators'],
   connectors: ['core'],
   console: ['core'],
+  sdk: [],
   cli: ['core', 'rules', 'state', 'operators', 'pipeline', 'connectors', 'console'],
 }
 
@@ -38,6 +39,9 @@ const SHARED_BY_CONNECTORS = ['connectors/wallet/signature.ts']
 
 /** The modules of Node that the pure folders may import: none that reaches outside the process. */
 const PURE_FOLDERS = ['core', 'rules', 'operators']
+/** The SDK runs in browsers, but for what is for Node alone. */
+const BROWSER = 'sdk/'
+const BROWSER_EXCEPT = 'sdk/node/'
 const PURE_MODULES = ['node:crypto', 'node:buffer', 'node:util', 'node:assert']
 /** State reaches the disk in one file, so that its codecs cannot. */
 const STATE_SHELL = 'state/rocksdb.ts'
@@ -81,6 +85,9 @@ function mustBePure(file: SourceFile): boolean {
 function outside(file: SourceFile, { specifier }: Import): string | undefined {
   const folder = folderOf(file.path)
   if (specifier.startsWith('node:')) {
+    if (file.path.startsWith(BROWSER) && !file.path.startsWith(BROWSER_EXCEPT)) {
+      return `${file.path} imports ${specifier}, which no browser has; move it to ${BROWSER_EXCEPT}`
+    }
     const pure = PURE_FOLDERS.includes(folder) || mustBePure(file)
     if (!pure || PURE_MODULES.includes(specifier)) return undefined
     return `${folder}/ imports ${specifier}; it may import ${PURE_MODULES.join(', ')} only: give it the outside through a port`

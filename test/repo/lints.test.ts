@@ -25,6 +25,8 @@ describe('boundaries', () => {
     ['operators/a.ts', "import { parse } from 'yaml'"],
     ['pipeline/a.ts', "let x: import('../test/support/kafka.ts').Kafka"],
     ['cli/a.ts', "import leftPad from 'left-pad'"],
+    ['sdk/a.ts', "import { x } from '../core/ids.ts'"],
+    ['sdk/a.ts', "import { readFile } from 'node:fs'"],
   ])('%s may not say: %s', (path, text) => {
     expect(lines(boundaryFindings(file(path, `\n${text}\n`)))).toEqual([2])
   })
@@ -38,6 +40,7 @@ describe('boundaries', () => {
     ],
     ['cli/a.ts', "import { parse } from 'yaml'\nimport { x } from '../connectors/ledger/ledger.ts'"],
     ['connectors/partner/a.ts', "import { sign } from '../wallet/signature.ts'"],
+    ['sdk/node/a.ts', "import { readFile } from 'node:fs'"],
     ['test/log/a.test.ts', "import { Kafka } from 'kafkajs'\nimport { x } from '../../rules/compiled.ts'"],
   ])('%s may say: %s', (path, text) => {
     expect(boundaryFindings(file(path, text))).toEqual([])

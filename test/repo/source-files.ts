@@ -36,6 +36,7 @@ export const FOLDERS = [
   'connectors',
   'cli',
   'console',
+  'sdk',
   'schemas',
   'examples',
   'deploy',
