@@ -65,7 +65,8 @@ class Readers {
     if (converts.every(({ convert }) => convert === undefined)) return undefined
     // avsc leaves a union bare where the kinds of its branches tell them apart.
     const kinds = new Map(converts.map(({ branch, convert }) => [kindOfType(branch), convert ?? same]))
-    return (value) => (typeof value === 'object' && value !== null ? (kinds.get(kindOfValue(value)) ?? same)(value) : value)
+    return (value) =>
+      typeof value === 'object' && value !== null ? (kinds.get(kindOfValue(value)) ?? same)(value) : value
   }
 }
 
@@ -136,7 +137,8 @@ class Writers {
       if (!isObject(value)) throw new Unencodable(`${path} is no object`)
       const record: Record<string, unknown> = {}
       for (const name of Object.keys(value)) {
-        if (!fields.has(name)) throw new Unencodable(`${below(path, name)} is not declared in the schema and would be lost`)
+        if (!fields.has(name))
+          throw new Unencodable(`${below(path, name)} is not declared in the schema and would be lost`)
       }
       for (const [name, field] of fields) {
         const inner = value[name]
@@ -177,7 +179,9 @@ function bytesOf(value: unknown, path: string): Buffer {
   const text = value as string
   const bytes = Buffer.from(text, 'latin1')
   if (bytes.toString('latin1') !== text) {
-    throw new Unencodable(`${path} has characters that are no bytes; bytes stand in JSON as the characters U+0000 to U+00FF`)
+    throw new Unencodable(
+      `${path} has characters that are no bytes; bytes stand in JSON as the characters U+0000 to U+00FF`,
+    )
   }
   return bytes
 }

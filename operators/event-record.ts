@@ -24,7 +24,7 @@ export interface EventRecord {
 export function eventSchemaOf(envelope: JsonObject, payload: JsonObject, major = 1): JsonObject {
   const outer = qualified(envelope, undefined) as JsonObject
   const { version, event_name: eventName, ...inner } = qualified(payload, undefined) as JsonObject
-  const ofEvent = (name: Json | undefined): string => `${String(name)}_v${major}`
+  const ofEvent = (name: Json | undefined): string => `${textOf(name)}_v${major}`
   const fields = Array.isArray(outer['fields']) ? (outer['fields'] as readonly JsonObject[]) : []
   return {
     type: 'record',
@@ -32,7 +32,7 @@ export function eventSchemaOf(envelope: JsonObject, payload: JsonObject, major =
     ...(isList(inner['aliases']) ? { aliases: inner['aliases'].map(ofEvent) } : {}),
     ...(version === undefined ? {} : { version }),
     ...(eventName === undefined ? {} : { event_name: eventName }),
-    ...(inner['doc'] === undefined ? {} : { doc: `An event whose payload is: ${String(inner['doc'])}` }),
+    ...(inner['doc'] === undefined ? {} : { doc: `An event. ${textOf(inner['doc'])}` }),
     fields: fields.map((field) => (field['name'] === 'payload' ? { ...field, type: inner } : field)),
   }
 }
@@ -42,10 +42,13 @@ export function eventRecords({ envelopeSource, all }: EventSchemas): readonly Ev
   const byName = new Map<string, EventRecord>()
   for (const payload of all) {
     const schema = eventSchemaOf(envelopeSource.json, payload.json, payload.major)
-    const name = String(schema['name'])
+    const name = textOf(schema['name'])
     const other = byName.get(name)
     if (other !== undefined) {
-      throw invalid(payload, `declares a record of the same name as ${other.payload.file}, for another event; give it another name or namespace`)
+      throw invalid(
+        payload,
+        `declares a record of the same name as ${other.payload.file}, for another event; give it another name or namespace`,
+      )
     }
     try {
       avroType(schema)
@@ -68,7 +71,8 @@ function qualified(schema: Json, namespace: string | undefined): Json {
   if (isList(schema)) return schema.map((branch) => qualified(branch, namespace))
   if (typeof schema !== 'object' || schema === null) return schema
   const { namespace: given, ...rest } = schema
-  const name = typeof rest['name'] === 'string' ? fullName(rest['name'], typeof given === 'string' ? given : namespace) : undefined
+  const name =
+    typeof rest['name'] === 'string' ? fullName(rest['name'], typeof given === 'string' ? given : namespace) : undefined
   const inner = name === undefined ? namespace : namespaceOf(name)
   return {
     ...rest,
@@ -76,7 +80,7 @@ function qualified(schema: Json, namespace: string | undefined): Json {
     ...(rest['type'] === undefined ? {} : { type: ofType(rest['type'], inner) }),
     ...(rest['items'] === undefined ? {} : { items: qualified(rest['items'], inner) }),
     ...(rest['values'] === undefined ? {} : { values: qualified(rest['values'], inner) }),
-    ...(isList(rest['aliases']) ? { aliases: rest['aliases'].map((alias) => fullName(String(alias), inner)) } : {}),
+    ...(isList(rest['aliases']) ? { aliases: rest['aliases'].map((alias) => fullName(textOf(alias), inner)) } : {}),
     ...(isList(rest['fields']) ? { fields: rest['fields'].map((field) => ofField(field, inner)) } : {}),
   }
 }
@@ -102,6 +106,11 @@ function fullName(name: string, namespace: string | undefined): string {
 function namespaceOf(name: string): string | undefined {
   const at = name.lastIndexOf('.')
   return at === -1 ? undefined : name.slice(0, at)
+}
+
+/** A part of a schema that is text wherever the schema is one. */
+function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : ''
 }
 
 function isList(value: Json | undefined): value is readonly Json[] {

@@ -94,7 +94,11 @@ function knownEvents({ payloads, all }: EventSchemas): ReadonlyMap<string, Known
 }
 
 /** The check of the major that the event is of, or a sentence why it is of none. */
-function checkOfMajor(data: JsonObject, { check, majors }: KnownEvent, writtenAs: PayloadSchema | undefined): Check | string {
+function checkOfMajor(
+  data: JsonObject,
+  { check, majors }: KnownEvent,
+  writtenAs: PayloadSchema | undefined,
+): Check | string {
   const { event_name: eventName, version } = data
   if (writtenAs !== undefined && writtenAs.eventName !== eventName) {
     return `event_name is ${describe(eventName)}, but the Avro schema that it was written by is that of "${writtenAs.eventName}"`
@@ -106,7 +110,7 @@ function checkOfMajor(data: JsonObject, { check, majors }: KnownEvent, writtenAs
   const known = [...majors.keys()].join(' and ')
   const named = major === undefined ? undefined : majors.get(major)
   if (named === undefined) {
-    return `version is ${describe(version)}; the schemas of "${String(eventName)}" have the majors ${known}, name one of these, such as ${[...majors.keys()].at(-1)}.0.0`
+    return `version is ${describe(version)}, but the schemas of this event have the majors ${known}; name one of these, such as ${[...majors.keys()].at(-1)}.0.0`
   }
   if (writtenAs !== undefined && named !== written) {
     return `version is ${describe(version)}, but the Avro schema that it was written by is of major ${writtenAs.major}`

@@ -74,17 +74,12 @@ export class WireDecoder {
       return { ok: false, detail }
     }
     const entry = this.#entries.get(id)
-    switch (entry?.kind) {
-      case 'ready':
-        return entry.decode(raw, id)
-      case 'unusable':
-        return { ok: false, detail: `the event is Avro of schema ${id}, which ${entry.problem}` }
-      default:
-        return {
-          ok: false,
-          detail: `the event is Avro of schema ${id}, which the schema registry does not know; register the schema, then send the event again`,
-        }
-    }
+    if (entry?.kind === 'ready') return entry.decode(raw, id)
+    const problem =
+      entry?.kind === 'unusable'
+        ? entry.problem
+        : 'the schema registry does not know; register the schema, then send the event again'
+    return { ok: false, detail: `the event is Avro of schema ${id}, which ${problem}` }
   }
 
   #entryOf({ schema, unusable }: RegisteredSchema): Entry {

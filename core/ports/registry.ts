@@ -55,7 +55,12 @@ export interface RegistryVerdict {
 
 /** What a new version of a subject must be able to read: nothing, the last version, all of them. Others are left to the registry. */
 export const COMPATIBILITY_LEVELS = ['NONE', 'BACKWARD', 'BACKWARD_TRANSITIVE'] as const
-export type CompatibilityLevel = (typeof COMPATIBILITY_LEVELS)[number] | 'FORWARD' | 'FORWARD_TRANSITIVE' | 'FULL' | 'FULL_TRANSITIVE'
+export type CompatibilityLevel =
+  | (typeof COMPATIBILITY_LEVELS)[number]
+  | 'FORWARD'
+  | 'FORWARD_TRANSITIVE'
+  | 'FULL'
+  | 'FULL_TRANSITIVE'
 
 /** Schema ids: whole numbers that the wire format can carry; both inclusive. */
 export const SCHEMA_ID_BOUNDS = { least: 0, most: 2 ** 31 - 1 } as const
