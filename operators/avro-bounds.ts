@@ -42,6 +42,11 @@ class Malformed extends Error {}
 const INT_MIN = -(2 ** 31)
 const INT_MAX = 2 ** 31 - 1
 const VARINT_BYTES_MAX = 10
+/**
+ * avsc 5.7.9 reads and writes longs as floating-point numbers of twice the size, so that those below lose their last bit,
+ * which is the sign: it takes -(2^52 + 1) for 2^52.
+ */
+export const LONG_LEAST = -(2 ** 52)
 
 class Cursor {
   readonly raw: Buffer
@@ -77,21 +82,28 @@ class Cursor {
     this.at += bytes
   }
 
-  /** A whole number of 64 bits; beyond 2^53 rounded, which is exact enough to be too large. */
+  /** A whole number of 64 bits; exact up to 2^53 on both sides, and beyond it rounded. */
   long(): number {
-    let value = 0
-    let factor = 1
-    for (let n = 1; n <= VARINT_BYTES_MAX; n++) {
-      const byte = this.raw[this.at++]
-      if (byte === undefined) throw new Malformed('ends before its last field')
-      value += (byte & 0x7f) * factor
-      if (byte < 0x80) {
-        if (n === VARINT_BYTES_MAX && byte > 1) break
-        return value % 2 === 1 ? -(value + 1) / 2 : value / 2
+    const first = this.#byte()
+    // The lowest bit is the sign (zigzag), so that the number itself begins at the next one.
+    let half = (first & 0x7f) >> 1
+    let factor = 64
+    let byte = first
+    for (let n = 2; byte >= 0x80; n++) {
+      byte = this.#byte()
+      if (n > VARINT_BYTES_MAX || (n === VARINT_BYTES_MAX && byte > 1)) {
+        throw new Malformed('has a whole number of more than 64 bits')
       }
+      half += (byte & 0x7f) * factor
       factor *= 128
     }
-    throw new Malformed('has a whole number of more than 64 bits')
+    return (first & 1) === 1 ? -half - 1 : half
+  }
+
+  #byte(): number {
+    const byte = this.raw[this.at++]
+    if (byte === undefined) throw new Malformed('ends before its last field')
+    return byte
   }
 
   length(): number {
@@ -197,8 +209,10 @@ function primitive(type: Type): Step {
       }
     case 'long':
       return (cursor) => {
-        // avsc's own bound, which is one below that of JSON.
-        if (Math.abs(cursor.long()) >= Number.MAX_SAFE_INTEGER) cursor.inexact ??= cursor.field
+        const value = cursor.long()
+        if (value < LONG_LEAST) throw new Malformed('has a whole number below -2^52, which is not read exactly; send it as text')
+        // avsc's own bound, which is one below that of JSON; it is held where the field is read.
+        if (value >= Number.MAX_SAFE_INTEGER) cursor.inexact ??= cursor.field
       }
     case 'float':
       return (cursor) => cursor.skip(4)

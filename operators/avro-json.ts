@@ -1,4 +1,5 @@
 import avro, { type Type } from 'avsc'
+import { LONG_LEAST } from './avro-bounds.ts'
 import { branchesOf, decimalScale } from './avro-type.ts'
 import { checkOf, isObject } from './type-checks.ts'
 
@@ -30,7 +31,7 @@ class Readers {
       return item === undefined ? undefined : (value) => (value as unknown[]).map(item)
     }
     if (type instanceof types.MapType) return map(this.build(type.valuesType as Type) ?? same)
-    if (type instanceof types.FixedType || type instanceof types.BytesType) return latin1
+    if (holdsBytes(type)) return latin1
     return undefined
   }
 
@@ -90,7 +91,7 @@ function kindOfType(type: Type): string {
   if (type instanceof types.ArrayType) return 'list'
   if (type instanceof types.RecordType || type instanceof types.MapType) return 'object'
   if (decimalScale(type) !== undefined) return 'decimal'
-  return type instanceof types.BytesType || type instanceof types.FixedType ? 'bytes' : type.typeName
+  return holdsBytes(type) ? 'bytes' : type.typeName
 }
 
 /** Why a value cannot be encoded: a sentence that names the field. */
@@ -125,7 +126,8 @@ class Writers {
         Object.fromEntries(Object.entries(value as object).map(([key, each]) => [key, inner(each, `${path}.${key}`)])),
       )
     }
-    if (type instanceof types.BytesType || type instanceof types.FixedType) return fitting(type, bytesOf)
+    if (holdsBytes(type)) return fitting(type, bytesOf)
+    if (type instanceof types.LongType) return fitting(type, exactLong)
     return fitting(type, (value) => value)
   }
 
@@ -159,7 +161,7 @@ class Writers {
     const writes = branches.map((branch) => ({ check: checkOf(branch), write: this.build(branch), branch }))
     const { expected } = checkOf(type)
     return (value, path) => {
-      const chosen = writes.find(({ check }) => check.fits(value))
+      const chosen = writes.find(({ check, branch }) => check.fits(value) && (!holdsBytes(branch) || isLatin1(value)))
       if (chosen === undefined) throw new Unencodable(`${path} must be ${expected}`)
       const inner = chosen.write(value, path)
       return inner === null || !wrapped ? inner : { [chosen.branch.branchName ?? '']: inner }
@@ -175,15 +177,27 @@ function fitting(type: Type, write: Write): Write {
   }
 }
 
+/** Within what avsc writes as it is. */
+function exactLong(value: unknown, path: string): unknown {
+  if (Math.abs(value as number) < Number.MAX_SAFE_INTEGER && (value as number) >= LONG_LEAST) return value
+  throw new Unencodable(`${path} is a whole number beyond -2^52 to 2^53, which is not written exactly; send it as text`)
+}
+
+function holdsBytes(type: Type): boolean {
+  return type instanceof avro.types.BytesType || type instanceof avro.types.FixedType
+}
+
+function isLatin1(value: unknown): boolean {
+  return typeof value === 'string' && Buffer.from(value, 'latin1').toString('latin1') === value
+}
+
 function bytesOf(value: unknown, path: string): Buffer {
-  const text = value as string
-  const bytes = Buffer.from(text, 'latin1')
-  if (bytes.toString('latin1') !== text) {
+  if (!isLatin1(value)) {
     throw new Unencodable(
       `${path} has characters that are no bytes; bytes stand in JSON as the characters U+0000 to U+00FF`,
     )
   }
-  return bytes
+  return Buffer.from(value as string, 'latin1')
 }
 
 function below(path: string, name: string): string {

@@ -1,6 +1,6 @@
 import { Pool } from 'undici'
 import type { Clock } from '../../core/clock.ts'
-import { messageOf, OncewardError } from '../../core/errors.ts'
+import { hasCode, messageOf, OncewardError } from '../../core/errors.ts'
 import type {
   CompatibilityLevel,
   RegisteredSchema,
@@ -29,6 +29,8 @@ const BACKOFF_MS = { first: 250, most: 4_000 }
 /** Of an answer: the longest schema that is used (operators/wire-decoder.ts), escaped, and a list of very many subjects. */
 const ANSWER_BYTES_MAX = 8 << 20
 const CONNECTIONS = 4
+/** How often a schema is offered where others register under the same subject at the same moment. */
+const CONFLICTS_MAX = 10
 const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json'
 
 /** What the registry answers where it answers but has not what was asked for: subject, version, schema. */
@@ -55,6 +57,16 @@ export function httpRegistry(options: HttpRegistryOptions): SchemaRegistry {
     const found = await calls.find(call)
     return found && subjectVersionOf(found)
   }
+  const check = async (subject: string, schema: string): Promise<RegistryVerdict> => {
+    const path = `/compatibility${versionsPath(subject)}?verbose=true`
+    const found = await calls.find({ method: 'POST', path, body: { schema } })
+    // Nothing is there that it could break.
+    if (found === undefined) return { compatible: true, messages: [] }
+    const { is_compatible: compatible, messages, reason } = objectOf(found)
+    if (typeof compatible !== 'boolean') throw refused(found, 'does not say whether the schema is compatible')
+    const said = [...(Array.isArray(messages) ? (messages as unknown[]) : []), reason]
+    return { compatible, messages: said.filter((each) => typeof each === 'string') }
+  }
   return {
     async schema(id): Promise<RegisteredSchema | undefined> {
       const found = await calls.find({ method: 'GET', path: `/schemas/ids/${id}` })
@@ -73,24 +85,23 @@ export function httpRegistry(options: HttpRegistryOptions): SchemaRegistry {
     },
     find,
     async register(subject, schema) {
-      const answer = await calls.ask({ method: 'POST', path: versionsPath(subject), body: { schema } })
-      const version = await find(subject, schema)
-      if (version !== undefined) return version
-      throw refused(
-        answer,
-        `has registered schema ${wholeOf(answer, objectOf(answer)['id'])} and does not find it under ${subject}`,
-      )
+      for (let tries = 1; ; tries++) {
+        try {
+          const answer = await calls.ask({ method: 'POST', path: versionsPath(subject), body: { schema } })
+          const version = await find(subject, schema)
+          if (version !== undefined) return version
+          const { id } = objectOf(answer)
+          throw refused(answer, `has registered schema ${wholeOf(answer, id)} and does not find it under ${subject}`)
+        } catch (error) {
+          if (!hasCode(error, 'ONCEWARD_E_SCHEMA_INCOMPATIBLE')) throw error
+          // Registries say the same of two who make the same subject or version at once.
+          const version = await find(subject, schema)
+          if (version !== undefined) return version
+          if (tries === CONFLICTS_MAX || !(await check(subject, schema)).compatible) throw error
+        }
+      }
     },
-    async check(subject, schema): Promise<RegistryVerdict> {
-      const path = `/compatibility${versionsPath(subject)}?verbose=true`
-      const found = await calls.find({ method: 'POST', path, body: { schema } })
-      // Nothing is there that it could break.
-      if (found === undefined) return { compatible: true, messages: [] }
-      const { is_compatible: compatible, messages, reason } = objectOf(found)
-      if (typeof compatible !== 'boolean') throw refused(found, 'does not say whether the schema is compatible')
-      const said = [...(Array.isArray(messages) ? messages : []), reason]
-      return { compatible, messages: said.filter((each): each is string => typeof each === 'string') }
-    },
+    check,
     async compatibility(subject) {
       const found = await calls.find({ method: 'GET', path: `/config/${encodeURIComponent(subject)}` })
       if (found === undefined) return undefined
