@@ -9,6 +9,8 @@ export interface Context<SettingValues> {
   readonly settings: SettingValues
   /** Aborts when the user or the orchestrator asks to stop, or when nobody reads the output any more. */
   readonly signal: AbortSignal
+  /** From now on SIGHUP does not stop the command but calls `listener`. */
+  readonly onHangup?: (listener: () => void) => void
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

@@ -1,11 +1,15 @@
 import type { Command } from './command.ts'
+import { AUDIT } from './commands/audit.ts'
 import { BENCHES } from './commands/bench.ts'
 import { BUDGETS } from './commands/budgets.ts'
 import { demo } from './commands/demo.ts'
 import { explain } from './commands/explain.ts'
+import { gateway } from './commands/gateway.ts'
 import { HOLDS } from './commands/holds.ts'
 import { ingest } from './commands/ingest.ts'
+import { keysCreate } from './commands/keys.ts'
 import { lag } from './commands/lag.ts'
+import { mappingTest } from './commands/mapping-test.ts'
 import { partner } from './commands/partner.ts'
 import { POLICY } from './commands/policy.ts'
 import { reconcile } from './commands/reconcile.ts'
@@ -34,9 +38,12 @@ export const COMMANDS: readonly Command[] = [
   rulesSchema,
   ...RULES_CONTROL,
   ...POLICY,
+  mappingTest,
   topicsCreate,
   ...SCHEMAS,
   ingest,
+  gateway,
+  keysCreate,
   worker,
   sink,
   ...HOLDS,
@@ -47,6 +54,7 @@ export const COMMANDS: readonly Command[] = [
   tail,
   explain,
   reconcile,
+  ...AUDIT,
   partner,
   simulate,
   ...BENCHES,

@@ -8,6 +8,8 @@ export interface Interruptible {
   readonly signal: AbortSignal
   /** undefined until it was interrupted. */
   interruption(): Interruption | undefined
+  /** From now on SIGHUP does not stop but calls `listener`: what has a file to read anew reads it. */
+  onHangup(listener: () => void): void
 }
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
@@ -16,8 +18,10 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 export function watchInterruptions(): Interruptible {
   const controller = new AbortController()
   let seen: Interruption | undefined
+  let hangup: (() => void) | undefined
   for (const [name, exitCode] of Object.entries(SIGNALS)) {
     process.on(name, () => {
+      if (name === 'SIGHUP' && hangup !== undefined) return hangup()
       if (seen !== undefined) process.exit(exitCode)
       seen = { kind: 'signal', exitCode }
       if (process.stderr.isTTY) process.stderr.write('\nStopping; press Ctrl-C again to stop at once.\n')
@@ -31,7 +35,7 @@ export function watchInterruptions(): Interruptible {
   })
   // A log that nobody reads is no reason to stop working.
   process.stderr.on('error', () => undefined)
-  return { signal: controller.signal, interruption: () => seen }
+  return { signal: controller.signal, interruption: () => seen, onHangup: (listener) => void (hangup = listener) }
 }
 
 /** stdout and stderr of this process. Printing stops quietly once `signal` has aborted because the reader is gone. */

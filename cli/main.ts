@@ -48,6 +48,7 @@ async function execute(command: Command, flags: FlagsReading): Promise<number> {
   const context = {
     settings,
     signal: watch.signal,
+    onHangup: watch.onHangup,
     clock: systemClock,
     random: systemRandom,
     logger: await openLogger(settings.logLevel),

@@ -41,7 +41,7 @@ interface KnownEvent {
  * event: the happy path of JSON allocates nothing beyond the parsed JSON and the result.
  */
 export function createNormalizer(schemas: EventSchemas, wire?: WireDecoder): (raw: Buffer | null) => Normalized {
-  const check = createEventCheck(schemas)
+  const check = eventCheck(schemas)
   return (raw) => {
     if (raw !== null && isWireFormat(raw)) return fromWire(raw, wire, check)
     const data = parse(raw)
@@ -49,10 +49,31 @@ export function createNormalizer(schemas: EventSchemas, wire?: WireDecoder): (ra
   }
 }
 
+/**
+ * As `createNormalizer`, for JSON that was parsed already: what it accepts is accepted as well once `JSON.stringify` has
+ * written it down. Only the size is left to whoever writes it, who has the bytes (`tooManyBytes`).
+ */
+export function createValueNormalizer(schemas: EventSchemas): (value: unknown) => Normalized {
+  const check = eventCheck(schemas)
+  return (value) => {
+    if (!isObject(value)) return { kind: 'rejected', detail: notAnObject(value) }
+    const fault = faultWithin(value, DEPTH_MAX)
+    // Parsed JSON holds nothing but JSON.
+    const data = value as JsonObject
+    return fault === undefined ? check(data) : reject(data, fault)
+  }
+}
+
+/** The sentence for an event of more than `bytesMax` bytes. */
+export function tooManyBytes(bytesMax: number): string {
+  const mebi = bytesMax === EVENT_BYTES_MAX ? ' (1 MiB)' : ''
+  return `the event has more than the ${bytesMax} bytes${mebi} that one may have; send less, or split it`
+}
+
 type EventCheck = (data: JsonObject, writtenAs?: PayloadSchema) => Normalized
 
 /** The checks of an event that is parsed already; `writtenAs`: the schema that its bytes were written by, where it is Avro. */
-function createEventCheck(schemas: EventSchemas): EventCheck {
+function eventCheck(schemas: EventSchemas): EventCheck {
   const { envelope } = schemas
   const events = knownEvents(schemas)
   return (data, writtenAs) => {
@@ -119,7 +140,7 @@ function checkOfMajor(
 }
 
 function fromWire(raw: Buffer, wire: WireDecoder | undefined, check: EventCheck): Normalized {
-  if (raw.length > EVENT_BYTES_MAX) return { kind: 'rejected', detail: TOO_LARGE }
+  if (raw.length > EVENT_BYTES_MAX) return { kind: 'rejected', detail: tooManyBytes(EVENT_BYTES_MAX) }
   if (wire !== undefined) {
     const decoded = wire.decode(raw)
     return decoded.ok ? check(decoded.data, decoded.schema) : { kind: 'rejected', detail: decoded.detail }
@@ -130,12 +151,10 @@ function fromWire(raw: Buffer, wire: WireDecoder | undefined, check: EventCheck)
   return { kind: 'rejected', detail }
 }
 
-const TOO_LARGE = `the event has more than the ${EVENT_BYTES_MAX} bytes (1 MiB) that one may have; send less, or split it`
-
 /** The event as a JSON object, or a sentence that says why it is none. */
 function parse(raw: Buffer | null): JsonObject | string {
   if (raw === null) return 'the record has no value (a tombstone); an event is a JSON object'
-  if (raw.length > EVENT_BYTES_MAX) return TOO_LARGE
+  if (raw.length > EVENT_BYTES_MAX) return tooManyBytes(EVENT_BYTES_MAX)
   const text = raw.toString('utf8')
   // Decoding puts U+FFFD in the place of bytes that are no UTF-8; the bytes tell whether it was sent as such.
   if (text.includes('\uFFFD') && !isUtf8(raw)) return 'the event is not UTF-8; send it in UTF-8'
@@ -145,15 +164,46 @@ function parse(raw: Buffer | null): JsonObject | string {
   } catch (error) {
     return `the event is not JSON: ${messageOf(error)}`
   }
-  if (!isObject(parsed)) return `the event is ${describe(parsed)}, not a JSON object`
+  if (!isObject(parsed)) return notAnObject(parsed)
   // Both walks are rare: few events escape a character, and few have so many braces that they could be too deep.
-  if (hasManyOpeners(text) && !isWithinDepth(parsed, DEPTH_MAX)) {
-    return `the event is nested more than ${DEPTH_MAX} levels deep; send it flatter`
-  }
-  if (text.includes('\\u') && hasLoneSurrogate(parsed)) {
-    return 'the event has text with half of a surrogate pair (\\uD800 to \\uDFFF), which is no character; send the whole pair'
-  }
+  if (hasManyOpeners(text) && !isWithinDepth(parsed, DEPTH_MAX)) return TOO_DEEP
+  if (text.includes('\\u') && hasLoneSurrogate(parsed)) return HALF_A_PAIR
   return parsed as JsonObject
+}
+
+const TOO_DEEP = `the event is nested more than ${DEPTH_MAX} levels deep; send it flatter`
+const HALF_A_PAIR =
+  'the event has text with half of a surrogate pair (\\uD800 to \\uDFFF), which is no character; send the whole pair'
+const TOO_LARGE_A_NUMBER =
+  'the event has a number too large to hold, which would be written down as null; send one below 1.8e308, or text'
+
+function notAnObject(value: unknown): string {
+  return `the event is ${describe(value)}, not a JSON object`
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+/** What no schema sees: how deep it is, and what would be another thing once it is written down. */
+function faultWithin(value: object, depth: number): string | undefined {
+  if (depth === 0) return TOO_DEEP
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      const fault = faultOf(item, depth)
+      if (fault !== undefined) return fault
+    }
+    return undefined
+  }
+  for (const [key, item] of Object.entries(value)) {
+    const fault = LONE_SURROGATE.test(key) ? HALF_A_PAIR : faultOf(item, depth)
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+function faultOf(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'string') return LONE_SURROGATE.test(value) ? HALF_A_PAIR : undefined
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : TOO_LARGE_A_NUMBER
+  return typeof value === 'object' && value !== null ? faultWithin(value, depth - 1) : undefined
 }
 
 function isId(value: unknown): value is string {
@@ -178,7 +228,7 @@ function isWithinDepth(value: unknown, depth: number): boolean {
 }
 
 function hasLoneSurrogate(value: unknown): boolean {
-  if (typeof value === 'string') return /\p{Surrogate}/u.test(value)
+  if (typeof value === 'string') return LONE_SURROGATE.test(value)
   if (typeof value !== 'object' || value === null) return false
   return Object.entries(value).some(([key, inner]) => hasLoneSurrogate(key) || hasLoneSurrogate(inner))
 }

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { benchGateway } from './bench-gateway.ts'
 import { benchKafka } from './bench-kafka.ts'
 import { benchLatency } from './bench-latency.ts'
 import { benchMemory } from './bench-memory.ts'
@@ -14,4 +15,5 @@ export const BENCHES: readonly Command[] = [
   benchLatency,
   benchMemory,
   benchPayout,
+  benchGateway,
 ]

@@ -1,17 +1,12 @@
-import { isAbsolute, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Node } from 'yaml'
 import { formatDuration, parseDuration } from '../../core/durations.ts'
-import { hasCode, messageOf } from '../../core/errors.ts'
+import { hasCode } from '../../core/errors.ts'
 import type { PartnerSpec } from '../../core/model/partner.ts'
-import { secretsIn } from '../secret-file.ts'
+import { type Outside, type OutsideOfFile, readEntryFile, readEntrySecrets } from './entry-secrets.ts'
 import { type Fields, LocatedYaml } from './located-yaml.ts'
 
-/** What a file of partners may reach for: other files, and variables. */
-export interface Outside {
-  /** The text of a file; rejects where it cannot be read. */
-  read(path: string): Promise<string>
-  readonly environment: Readonly<Record<string, string | undefined>>
-}
+export type { Outside } from './entry-secrets.ts'
 
 export const CONCURRENCY = { default: 16, min: 1, max: 1_000 } as const
 export const TIMEOUT_MS = { default: 10_000, min: 10, max: 25_000 } as const
@@ -30,15 +25,14 @@ const KEYS = [
 ] as const
 const TLS_KEYS = ['ca_file', 'cert_file', 'key_file'] as const
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
-const VARIABLE = /^[A-Z][A-Z0-9_]*$/
-const SECRETS_MAX = 2
+const SECRET_OWNER = { who: 'a partner', sharedWith: 'the sink' }
 
 /**
  * Reads a file of partners (docs/OPERATIONS.md has its form). Paths in it are relative to it. Throws
  * ONCEWARD_E_PARTNERS_INVALID with file:line:column; secrets never stand in a message.
  */
 export async function readPartners(file: string, text: string, outside: Outside): Promise<readonly PartnerSpec[]> {
-  const yaml = new LocatedYaml(file)
+  const yaml = new LocatedYaml(file, { code: 'ONCEWARD_E_PARTNERS_INVALID', begins: 'partners' })
   const top = yaml.map(yaml.parse(text), 'the file', ['partners'])
   const list = top.required(
     'partners',
@@ -68,9 +62,9 @@ function refuseTwice(yaml: LocatedYaml, node: Node, spec: PartnerSpec, before: r
 class Entry {
   readonly #fields: Fields
   readonly #yaml: LocatedYaml
-  readonly #outside: Outside & { readonly folder: string }
+  readonly #outside: OutsideOfFile
 
-  constructor(yaml: LocatedYaml, node: Node, outside: Outside & { readonly folder: string }) {
+  constructor(yaml: LocatedYaml, node: Node, outside: OutsideOfFile) {
     this.#yaml = yaml
     this.#outside = outside
     this.#fields = yaml.map(node, 'a partner', KEYS)
@@ -87,7 +81,7 @@ class Entry {
     return {
       name,
       url: this.#url(),
-      secrets: await this.#secrets(),
+      secrets: await readEntrySecrets(fields, this.#outside, SECRET_OWNER),
       types: fields.required('types', types, 'say which reward types it pays, or "*" for all others'),
       concurrency: fields.wholeNumber('concurrency', CONCURRENCY) ?? CONCURRENCY.default,
       orderedByPlayer: this.#ordered(),
@@ -108,46 +102,6 @@ class Entry {
       throw this.#fields.wrong('url', 'a URL must not hold a user or a password, which would stand in logs')
     }
     return url
-  }
-
-  async #secrets(): Promise<readonly string[]> {
-    const fields = this.#fields
-    const right = 'one, or a list of two while they are exchanged, the current one first'
-    const [files, variables] = [fields.texts('secret_file', right), fields.texts('secret_env', right)]
-    if ((files === undefined) === (variables === undefined)) {
-      throw fields.wrong(
-        'name',
-        'a partner has either secret_file or secret_env: where the secret is that it shares with the sink',
-      )
-    }
-    const key = files === undefined ? 'secret_env' : 'secret_file'
-    const secrets = files === undefined ? this.#fromVariables(variables ?? []) : await this.#fromFiles(files)
-    if (secrets.length > SECRETS_MAX) {
-      throw fields.wrong(key, `these are ${secrets.length} secrets; a partner has ${right}`)
-    }
-    return secrets
-  }
-
-  async #fromFiles(files: readonly string[]): Promise<string[]> {
-    const secrets: string[] = []
-    for (const file of files) {
-      const found = secretsIn(await this.#file('secret_file', file))
-      if (found.length === 0) throw this.#fields.wrong('secret_file', `${file} is empty; write the secret into it`)
-      secrets.push(...found)
-    }
-    return secrets
-  }
-
-  #fromVariables(names: readonly string[]): string[] {
-    return names.map((name) => {
-      // Somebody may have written the secret itself here; so what does not look like a variable is not repeated.
-      if (!VARIABLE.test(name)) {
-        throw this.#fields.wrong('secret_env', 'secret_env names a variable: capital letters, digits and _')
-      }
-      const secret = this.#outside.environment[name]?.trim() ?? ''
-      if (secret !== '') return secret
-      throw this.#fields.wrong('secret_env', `the variable ${name} is not set; give it the secret`)
-    })
   }
 
   #ordered(): boolean {
@@ -188,11 +142,7 @@ class Entry {
     }
   }
 
-  async #file(key: string, path: string, fields: Fields = this.#fields): Promise<string> {
-    try {
-      return await this.#outside.read(isAbsolute(path) ? path : join(this.#outside.folder, path))
-    } catch (error) {
-      throw fields.wrong(key, `${path} cannot be read: ${messageOf(error)}`)
-    }
+  #file(key: string, path: string, fields: Fields): Promise<string> {
+    return readEntryFile(fields, { key, path }, this.#outside)
   }
 }

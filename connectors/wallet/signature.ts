@@ -7,7 +7,8 @@
  *   captured call from being sent again later or under another id.
  *
  * The key of the first is the secret's text as it stands; the key of the second is what `whsec_<base64>` decodes to, or the
- * text where it has no such prefix.
+ * text where it has no such prefix. Libraries of Standard Webhooks take secrets without the prefix as base64 too: where one is
+ * that, and long enough to be meant so, what it decodes to is trusted beside the text.
  */
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { MINUTE_MS } from '../../core/durations.ts'
@@ -17,6 +18,8 @@ import { OncewardError } from '../../core/errors.ts'
 export interface SigningKey {
   readonly plain: KeyObject
   readonly standard: KeyObject
+  /** What else may have signed by Standard Webhooks; nothing is signed with it here. */
+  readonly decoded?: KeyObject
 }
 
 /** How old a signature may be, and how far ahead of us (SPEC S4). */
@@ -29,6 +32,8 @@ const REQUEST_ID = /^[\w-]{1,200}$/
 /** Unix seconds, up to the year 5138. */
 const SECONDS = /^\d{1,11}$/
 const STANDARD_PREFIX = 'whsec_'
+/** Bytes of a secret, at least, as the specification has it. */
+const STANDARD_BYTES_MIN = 24
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /** Throws ONCEWARD_E_PARTNERS_INVALID where there is none, one is empty, or one begins with `whsec_` and is not base64. */
@@ -36,8 +41,19 @@ export function signingKeys(secrets: readonly string[]): readonly SigningKey[] {
   if (secrets.length === 0) throw invalid('there is no secret; give one, or two while they are exchanged')
   return secrets.map((secret) => {
     if (secret === '') throw invalid('a secret is empty; write it into the file or the variable it comes from')
-    return { plain: createSecretKey(Buffer.from(secret)), standard: createSecretKey(standardKey(secret)) }
+    const decoded = decodedKey(secret)
+    return {
+      plain: createSecretKey(Buffer.from(secret)),
+      standard: createSecretKey(standardKey(secret)),
+      ...(decoded === undefined ? {} : { decoded: createSecretKey(decoded) }),
+    }
   })
+}
+
+/** Of a secret that is base64 without saying so. */
+function decodedKey(secret: string): Buffer | undefined {
+  const bytes = BASE64.test(secret) ? Buffer.from(secret, 'base64') : Buffer.alloc(0)
+  return bytes.length >= STANDARD_BYTES_MIN ? bytes : undefined
 }
 
 function standardKey(secret: string): Buffer {
@@ -84,8 +100,8 @@ function plainSignature(key: SigningKey, body: Buffer | string): string {
   return `sha256=${createHmac('sha256', key.plain).update(body).digest('hex')}`
 }
 
-function standardSignature(key: SigningKey, content: Buffer | string): string {
-  return `v1,${createHmac('sha256', key.standard).update(content).digest('base64')}`
+function standardSignature({ standard }: Pick<SigningKey, 'standard'>, content: Buffer | string): string {
+  return `v1,${createHmac('sha256', standard).update(content).digest('base64')}`
 }
 
 export interface SignedCall {
@@ -97,11 +113,20 @@ export interface SignedCall {
   readonly keys: readonly SigningKey[]
   /** Unix milliseconds. */
   readonly now: number
-  /** True: a call without the Standard Webhooks headers is not trusted. Default false. */
+  /** True: the Standard Webhooks headers alone count, and the others are not looked at. Default false. */
   readonly standardOnly?: boolean
 }
 
-export type Trust = { readonly ok: true; readonly requestId: string } | { readonly ok: false; readonly problem: string }
+/** What of a call does not hold. */
+export type SignatureFault = 'signature' | 'timestamp' | 'request_id'
+
+export type Trust =
+  | { readonly ok: true; readonly requestId: string }
+  /** `problem`: a sentence that holds nothing of the call. */
+  | { readonly ok: false; readonly fault: SignatureFault; readonly problem: string }
+
+/** Undefined: nothing. */
+type Finding = Extract<Trust, { ok: false }> | undefined
 
 /**
  * Whether a call is from somebody with one of the secrets, and fresh. At least one scheme must be there, and every scheme that
@@ -109,43 +134,55 @@ export type Trust = { readonly ok: true; readonly requestId: string } | { readon
  * throws, whatever the headers hold.
  */
 export function checkSignature(call: SignedCall): Trust {
-  const plain = call.headers['x-signature'] !== undefined
+  const plain = call.standardOnly !== true && call.headers['x-signature'] !== undefined
   const standard = call.headers['webhook-signature'] !== undefined
-  if (!standard && call.standardOnly === true) return distrust('webhook-signature is missing')
-  if (!plain && !standard) return distrust('X-Signature is missing')
-  const problem = (plain ? plainProblem(call) : undefined) ?? (standard ? standardProblem(call) : undefined)
-  if (problem !== undefined) return distrust(problem)
-  const ids = [single(call, 'x-request-id'), single(call, 'webhook-id')].filter((id) => id !== undefined)
-  const [id = ''] = ids
-  if (!isRequestId(id))
-    return distrust('X-Request-Id is missing, doubled, or has other characters than A-Z a-z 0-9 _ -')
-  if (ids.some((other) => other !== id)) return distrust('X-Request-Id and webhook-id differ')
-  return { ok: true, requestId: id }
+  if (!plain && !standard) {
+    const name = call.standardOnly === true ? 'webhook-signature' : 'X-Signature'
+    return distrust('signature', `${name} is missing`)
+  }
+  const finding = (plain ? plainFinding(call) : undefined) ?? (standard ? standardFinding(call) : undefined)
+  if (finding !== undefined) return finding
+  const [plainId, standardId] = [single(call, 'x-request-id'), single(call, 'webhook-id')]
+  // Proxies give each try an X-Request-Id of their own: without X-Signature it is not the sender's, and says nothing.
+  if (plain && standard && plainId !== standardId) return distrust('request_id', 'X-Request-Id and webhook-id differ')
+  return { ok: true, requestId: (standard ? standardId : plainId) ?? '' }
 }
 
-function distrust(problem: string): Trust {
-  return { ok: false, problem }
+function distrust(fault: SignatureFault, problem: string): Extract<Trust, { ok: false }> {
+  return { ok: false, fault, problem }
 }
 
-function plainProblem(call: SignedCall): string | undefined {
+function plainFinding(call: SignedCall): Finding {
   const given = entries(call, 'x-signature', /[\s,]+/)
-  if (!call.keys.some((key) => holds(plainSignature(key, call.body), given)))
-    return 'X-Signature does not match the body'
-  return stale(call, 'x-timestamp') ? 'X-Timestamp is not in Unix seconds within 5 minutes of now' : undefined
+  if (!call.keys.some((key) => holds(plainSignature(key, call.body), given))) {
+    return distrust('signature', 'X-Signature does not match the body')
+  }
+  return staleness(call, 'x-timestamp', 'X-Timestamp') ?? wrongId(call, 'x-request-id', 'X-Request-Id')
 }
 
-function standardProblem(call: SignedCall): string | undefined {
+function standardFinding(call: SignedCall): Finding {
+  const problem = wrongId(call, 'webhook-id', 'webhook-id')
+  if (problem !== undefined) return problem
   const id = single(call, 'webhook-id') ?? ''
-  if (!isRequestId(id)) return 'webhook-id is missing, doubled, or has other characters than A-Z a-z 0-9 _ -'
   const seconds = single(call, 'webhook-timestamp') ?? ''
   const given = entries(call, 'webhook-signature', /\s+/)
   const content = Buffer.concat([Buffer.from(`${id}.${seconds}.`), call.body])
-  if (!call.keys.some((key) => holds(standardSignature(key, content), given))) {
-    return 'webhook-signature does not match the id, the timestamp and the body'
+  const keys = call.keys.flatMap(({ standard, decoded }) => (decoded === undefined ? [standard] : [standard, decoded]))
+  if (!keys.some((standard) => holds(standardSignature({ standard }, content), given))) {
+    return distrust('signature', 'webhook-signature does not match the id, the timestamp and the body')
   }
-  return stale(call, 'webhook-timestamp')
-    ? 'webhook-timestamp is not in Unix seconds within 5 minutes of now'
-    : undefined
+  return staleness(call, 'webhook-timestamp', 'webhook-timestamp')
+}
+
+function wrongId(call: SignedCall, header: string, name: string): Finding {
+  if (isRequestId(single(call, header) ?? '')) return undefined
+  return distrust('request_id', `${name} is missing, doubled, or has other characters than A-Z a-z 0-9 _ -`)
+}
+
+function staleness(call: SignedCall, header: string, name: string): Finding {
+  const seconds = single(call, header) ?? ''
+  const fresh = SECONDS.test(seconds) && Math.abs(call.now - Number(seconds) * 1_000) <= SIGNATURE_AGE_MS_MAX
+  return fresh ? undefined : distrust('timestamp', `${name} is not in Unix seconds within 5 minutes of now`)
 }
 
 /** Each candidate is compared as a whole and all of them are, so that the answer's delay tells nothing of the right one. */
@@ -157,11 +194,6 @@ function holds(right: string, given: readonly string[]): boolean {
     if (actual.length === expected.length && timingSafeEqual(actual, expected)) found = true
   }
   return found
-}
-
-function stale(call: SignedCall, name: string): boolean {
-  const seconds = single(call, name) ?? ''
-  return !SECONDS.test(seconds) || Math.abs(call.now - Number(seconds) * 1_000) > SIGNATURE_AGE_MS_MAX
 }
 
 /** Undefined where it is missing or came more than once: which of two would count is not for the sender to play with. */
