@@ -21,6 +21,7 @@ import { rulesSchema } from './commands/rules-schema.ts'
 import { rulesBacktest } from './commands/rules-backtest.ts'
 import { rulesTest } from './commands/rules-test.ts'
 import { run } from './commands/run.ts'
+import { SCHEMAS } from './commands/schemas.ts'
 import { simulate } from './commands/simulate.ts'
 import { sink } from './commands/sink.ts'
 import { tail } from './commands/tail.ts'
@@ -39,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   ...POLICY,
   mappingTest,
   topicsCreate,
+  ...SCHEMAS,
   ingest,
   gateway,
   keysCreate,

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
+import type { PlayerEvent } from '../../core/model/event.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import type { Log, OutRecord } from '../../core/ports/log.ts'
 import type { Topics } from '../../core/topics.ts'
@@ -11,6 +12,8 @@ export interface IngestParts {
   readonly topics: Topics
   readonly clock: Clock
   readonly normalize: (raw: Buffer) => Normalized
+  /** What stands on the topic in the place of a line; undefined: the line itself. Default: each line itself. */
+  readonly encode?: ((event: PlayerEvent) => Buffer | undefined) | undefined
   /** Aborted: what is under way is finished, the rest of the lines is left. */
   readonly signal: AbortSignal
   /** Events a second, at most; undefined: as fast as it goes. */
@@ -79,7 +82,7 @@ async function partitionsOf({ log, topics }: IngestParts, which: 'events' | 'dlq
 type RecordMaker = (lines: readonly Buffer[]) => { readonly records: readonly OutRecord[]; readonly events: number }
 
 function recordMaker(
-  { topics, clock, normalize }: IngestParts,
+  { topics, clock, normalize, encode }: IngestParts,
   partitions: { readonly events: number; readonly dlq: number },
 ): RecordMaker {
   let rejectedSoFar = 0
@@ -91,7 +94,8 @@ function recordMaker(
       if (result.kind === 'event') {
         events++
         const key = result.event.userId
-        return { topic: topics.events, partition: partitionOf(key, partitions.events), key, value: line, timestamp }
+        const value = encode?.(result.event) ?? line
+        return { topic: topics.events, partition: partitionOf(key, partitions.events), key, value, timestamp }
       }
       const { detail, eventId, userId } = result
       const letter = deadLetter(
