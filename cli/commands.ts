@@ -2,6 +2,7 @@ import type { Command } from './command.ts'
 import { BENCHES } from './commands/bench.ts'
 import { BUDGETS } from './commands/budgets.ts'
 import { demo } from './commands/demo.ts'
+import { DLQ } from './commands/dlq.ts'
 import { explain } from './commands/explain.ts'
 import { HOLDS } from './commands/holds.ts'
 import { ingest } from './commands/ingest.ts'
@@ -40,6 +41,7 @@ export const COMMANDS: readonly Command[] = [
   ...HOLDS,
   ...REWARDS,
   ...BUDGETS,
+  ...DLQ,
   replay,
   lag,
   tail,
