@@ -15,7 +15,7 @@ export function earliestLocal(zone: string, horizon: number): number {
 }
 
 /**
- * No event that is still to be scored under the rule is older than this instant. The strict lane goes by event time, so
+ * No event that comes in time and is still to be scored under the rule is older than this instant. The strict lane goes by event time, so
  * there it is the event itself. At once, it is the horizon; but held events are released only at the end of the batch, or
  * of a later one, and with another version of the rule they may fall into the same account: while any waits, nothing
  * younger is forgotten.
@@ -27,4 +27,12 @@ export function oldestUnscored(
   if (rule.ordering === 'strict') return Math.min(event.ts, time.horizon)
   if (waiting.length === 0 && joined.length === 0) return time.horizon
   return Math.min(time.horizonBefore, waiting[0]?.event.ts ?? Number.POSITIVE_INFINITY)
+}
+
+/**
+ * Nothing that counts for an event of this instant or later is forgotten: neither for those that come in time, nor for those
+ * that a person sends again (I14).
+ */
+export function oldestKept(scoring: Pick<Scoring, 'rule' | 'event'>, batch: BatchContext): number {
+  return Math.min(oldestUnscored(scoring, batch), batch.time.keptFrom ?? Number.NEGATIVE_INFINITY)
 }

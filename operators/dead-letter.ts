@@ -1,4 +1,4 @@
-import type { DlqReason, DlqRecord } from '../core/model/dlq.ts'
+import type { DlqReason, DlqRecord, DlqStep } from '../core/model/dlq.ts'
 import type { LogRecord } from '../core/ports/log.ts'
 import type { Emitted, Source } from './operator.ts'
 
@@ -7,6 +7,8 @@ export interface Rejection {
   readonly detail: string
   readonly eventId?: string | undefined
   readonly userId?: string | undefined
+  /** What was done to it before, where it is not here for the first time. */
+  readonly history?: readonly DlqStep[] | undefined
 }
 
 export interface RejectedInput {
@@ -48,6 +50,7 @@ export function deadLetter(rejection: Rejection, input: RejectedInput): Emitted<
       raw: text,
       ...(exact ? {} : { raw_base64: kept.toString('base64') }),
       ...(kept.length === input.raw.length ? {} : { raw_bytes: input.raw.length }),
+      ...(rejection.history === undefined ? {} : { history: rejection.history }),
     },
   }
 }

@@ -4,7 +4,7 @@ import type { WithheldReward } from '../core/model/score.ts'
 import { localMs, periodOf } from '../rules/calendar.ts'
 import type { Reset, RewardLimits, Trigger } from '../rules/compiled.ts'
 import type { Account, GivenRewards } from '../state/stores.ts'
-import { pointsWithin } from './cap.ts'
+import { mostInMinute, pointsWithin } from './cap.ts'
 import type { Grant, Scoring } from './operator.ts'
 import { countIn, setCount } from './period-counts.ts'
 import { poolOf, userOf } from './reward-task.ts'
@@ -83,16 +83,19 @@ function refusalByGeo({ rule, event }: Scoring, { pools }: PayoutPolicy): Withho
 
 /** SPEC S7: whoever is far too fast at a threshold is looked at before the reward is paid. */
 function sharpRise(
-  { rule, event }: Scoring,
+  { rule, event, late }: Scoring,
   account: Account,
   threshold: number,
 ): { readonly holds?: readonly HoldReason[] } {
   if (rule.sharpRise === undefined) return {}
   const { share, within } = rule.sharpRise
-  const points = pointsWithin(account, within, localMs(rule.timeZone, event.ts))
+  const local = localMs(rule.timeZone, event.ts)
+  // Of a late event's minute only a bound is known: where it was sharp somebody looks, and where it may have been.
+  const isBound = late !== undefined && within === 'minute'
+  const points = isBound ? mostInMinute(account, local) : pointsWithin(account, within, local)
   if (points < share * threshold) return {}
   const percent = Math.round(share * 100)
-  const detail = `${points} of ${threshold} points were scored within one ${within}, and from ${percent} % on somebody looks`
+  const detail = `${isBound ? 'up to ' : ''}${points} of ${threshold} points were scored within one ${within}, and from ${percent} % on somebody looks`
   return { holds: [{ by: 'sharp_rise', detail }] }
 }
 

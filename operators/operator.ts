@@ -1,8 +1,8 @@
-import type { DlqRecord } from '../core/model/dlq.ts'
+import type { DlqRecord, DlqStep } from '../core/model/dlq.ts'
 import type { PlayerEvent, RecentEvents } from '../core/model/event.ts'
 import type { PlayerChanged } from '../core/model/player.ts'
 import type { HoldReason, RewardRecord } from '../core/model/reward.ts'
-import type { ScoreRecord, WithheldReward } from '../core/model/score.ts'
+import type { LateReason, ScoreRecord, WithheldReward } from '../core/model/score.ts'
 import type { LogRecord } from '../core/ports/log.ts'
 import type { CompiledRule, Points, RuleSet } from '../rules/compiled.ts'
 import type { StagedState } from '../state/staged-state.ts'
@@ -98,6 +98,8 @@ export interface Arrival {
   /** The record that brought it: its timestamp is the ingest time. */
   readonly record: LogRecord
   readonly idHash: string
+  /** What was done to it since it was dead-lettered; undefined: it never was, or nobody has said so. */
+  readonly history: readonly DlqStep[] | undefined
   /** The event in the lane that scores at once. */
   readonly eager: Turn
   /** The event in the strict lane, where a rule asks for it. */
@@ -109,6 +111,8 @@ export interface Turn {
   readonly event: PlayerEvent
   readonly ingestTs: number
   readonly lane: 'any' | 'strict'
+  /** It comes after its time, because a person has decided that it shall count. */
+  readonly isLate?: true
   /** The rules that match it, evaluated once, when the batch's state is asked for. */
   scorings: readonly Scoring[]
   /** Filled in by windows, where a rule may look at them. */
@@ -126,6 +130,8 @@ export interface Scoring {
   readonly rule: CompiledRule
   formula: Points
   readonly accountKey: string
+  /** Of an event that counts although it is late. */
+  late: Lateness | undefined
   /** Filled in by cap. */
   account: Account | undefined
   rawPoints: number
@@ -140,6 +146,11 @@ export interface Scoring {
   withheld: readonly WithheldReward[]
   /** Why somebody shall look at what it brings before it is paid: any operator before reward-emit may add to it. */
   holds: readonly HoldReason[]
+}
+
+/** `refusal`: why the rule gives nothing for it; absent: it scores as it would have in time. */
+export interface Lateness {
+  readonly refusal?: { readonly reason: LateReason; readonly detail: string }
 }
 
 /** A threshold that was crossed and whose reward is given. */

@@ -9,10 +9,12 @@ export function countIn(counts: Readonly<PeriodCounts>, period: string): number 
   return index < 0 ? 0 : Number(counts[index + 1])
 }
 
-export function setCount(counts: PeriodCounts, period: string, count: number): void {
+/** True where the period is a new one. */
+export function setCount(counts: PeriodCounts, period: string, count: number): boolean {
   const index = counts.indexOf(period)
   if (index < 0) counts.push(period, count)
   else counts[index + 1] = count
+  return index < 0
 }
 
 /**

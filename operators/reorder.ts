@@ -1,4 +1,5 @@
 import { deadLetter, inputOf } from './dead-letter.ts'
+import { decideLate } from './late.ts'
 import { type Arrival, type BatchContext, isFull, type Operator, type Turn } from './operator.ts'
 
 /**
@@ -8,6 +9,9 @@ import { type Arrival, type BatchContext, isFull, type Operator, type Turn } fro
  * right after the record that has moved the horizon: what comes before what is a function of the records in their order,
  * not of where they are cut into batches. Where more have their turn than a batch takes, the first go, and the others wait
  * for the next batch, which begins with them.
+ *
+ * A late event that a person has sent again goes into both lanes at once, marked: the first scores it, the second can only
+ * say why it does not (decision 12). It lies below the watermark, and so never moves it.
  */
 export function createReorder(): Operator<Arrival, Turn> {
   return {
@@ -18,7 +22,7 @@ export function createReorder(): Operator<Arrival, Turn> {
     },
     process(arrival, batch, next) {
       const { event, strict, eager } = arrival
-      if (batch.time.isLate(event.ts)) return rejectLate(arrival, batch)
+      if (batch.time.isLate(event.ts)) return takeLate(arrival, batch, next)
       batch.time.advance(event.ts)
       batch.output.counts.unique++
       next(eager)
@@ -45,19 +49,18 @@ export function createReorder(): Operator<Arrival, Turn> {
   }
 }
 
-function rejectLate(arrival: Arrival, batch: BatchContext): void {
-  const { event } = arrival
-  const behind = Math.round((batch.time.horizon - event.ts) / 1000)
-  batch.output.counts.late++
-  batch.output.dlq.push(
-    deadLetter(
-      {
-        reason: 'late',
-        detail: `ts ${new Date(event.ts).toISOString()} is ${behind} s older than the oldest time still accepted, ${new Date(batch.time.horizon).toISOString()}`,
-        eventId: event.eventId,
-        userId: event.userId,
-      },
-      inputOf(arrival.record),
-    ),
-  )
+function takeLate(arrival: Arrival, { time, output }: BatchContext, next: (turn: Turn) => void): void {
+  const { event, history, eager, strict, record } = arrival
+  const { eventId, userId, ts } = event
+  const { horizon, keptFrom } = time
+  const decision = decideLate({ ts, history, horizon, keptFrom })
+  if (decision.kind === 'counts') {
+    output.counts.unique++
+    next({ ...eager, isLate: true })
+    if (strict !== undefined) next({ ...strict, isLate: true })
+    return
+  }
+  const { detail } = decision
+  output.counts.late++
+  output.dlq.push(deadLetter({ reason: 'late', detail, eventId, userId, history }, inputOf(record)))
 }

@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.ts'
 import { scoringKey } from '../core/ids.ts'
+import type { ScoreRecord } from '../core/model/score.ts'
 import { type BatchContext, type Operator, type Scoring, toGates } from './operator.ts'
 import { assignmentOf, earnedReward } from './reward-task.ts'
 
@@ -10,7 +11,7 @@ export function createRewardEmit(): Operator<Scoring, never> {
     ask() {},
     process(scoring, batch) {
       const { output } = batch
-      const { event, rule, formula, points, ingestTs } = scoring
+      const { event, rule, points, ingestTs } = scoring
       const timestamp = ingestTs
       output.scores.push({
         key: event.userId,
@@ -26,7 +27,7 @@ export function createRewardEmit(): Operator<Scoring, never> {
           points,
           progress: scoring.progress,
           cut_by: scoring.cutBy,
-          ...(formula.ok ? {} : { reason: 'not_finite' as const, detail: formula.detail }),
+          ...reasonOf(scoring),
           ...(scoring.withheld.length === 0 ? {} : { withheld: scoring.withheld }),
           ...assignmentOf(scoring),
           event_ts: new Date(event.ts).toISOString(),
@@ -37,6 +38,12 @@ export function createRewardEmit(): Operator<Scoring, never> {
       if (scoring.granted.length > 0) earn(scoring, batch)
     },
   }
+}
+
+/** Why it scored nothing, where the caps are not the reason. */
+function reasonOf({ formula, late }: Scoring): Pick<ScoreRecord, 'reason' | 'detail'> | undefined {
+  if (late?.refusal !== undefined) return late.refusal
+  return formula.ok ? undefined : { reason: 'not_finite', detail: formula.detail }
 }
 
 function earn(scoring: Scoring, batch: BatchContext): void {

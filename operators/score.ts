@@ -2,7 +2,8 @@ import { assert } from '../core/assert.ts'
 import type { PlayerEvent } from '../core/model/event.ts'
 import type { CompiledRule, Points } from '../rules/compiled.ts'
 import { ACCOUNTS, accountKey } from '../state/stores.ts'
-import type { BatchContext, Operator, Scoring, Turn } from './operator.ts'
+import { strictDetail } from './late.ts'
+import type { BatchContext, Lateness, Operator, Scoring, Turn } from './operator.ts'
 
 /**
  * Finds the rules that match an event at its own time, and what their formulas give. Most rules see the event alone, so
@@ -20,8 +21,11 @@ export function createScore(): Operator<Turn, Scoring> {
       let taken = NO_GROUPS
       for (const scoring of turn.scorings) {
         if (isTaken(scoring.rule, taken)) continue
-        if (scoring.rule.windows !== undefined && !matchesNow(scoring, turn)) continue
-        taken = withGroup(scoring.rule, taken)
+        const looksBack = scoring.rule.windows !== undefined
+        if (turn.isLate === true) scoring.late = latenessOf(scoring)
+        else if (looksBack && !matchesNow(scoring, turn)) continue
+        // Of a late one nobody knows whether it matches where the rule looks at recent events: the others say so, too.
+        if (turn.isLate !== true || !looksBack) taken = withGroup(scoring.rule, taken)
         next(scoring)
       }
     },
@@ -57,6 +61,7 @@ function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): r
       rule,
       formula: rule.windows === undefined ? rule.points(event) : NOT_YET,
       accountKey: accountKey(event.userId, rule.ruleId),
+      late: undefined,
       account: undefined,
       rawPoints: 0,
       points: 0,
@@ -73,6 +78,14 @@ function scoringsOf({ event, ingestTs, lane }: Turn, { rules }: BatchContext): r
 
 function mayMatch(rule: CompiledRule, event: PlayerEvent): boolean {
   return rule.windows === undefined ? rule.matches(event) : (rule.mayMatch?.(event) ?? true)
+}
+
+const SCORES: Lateness = {}
+
+/** A rule of the strict lane gets its events in order, and the turn of this one is over: it can only say so. */
+function latenessOf({ rule }: Scoring): Lateness {
+  if (rule.ordering === 'any') return SCORES
+  return { refusal: { reason: 'late_strict', detail: strictDetail(rule) } }
 }
 
 /** Judges a rule that looks at recent events; where it matches, the scoring has its formula. */

@@ -1,7 +1,7 @@
 import { assert } from '../core/assert.ts'
 import { periodOf } from '../rules/calendar.ts'
 import { ACCOUNTS, type Account } from '../state/stores.ts'
-import { earliestLocal, oldestUnscored } from './account-pruning.ts'
+import { earliestLocal, oldestKept } from './account-pruning.ts'
 import { grant } from './grants.ts'
 import type { BatchContext, Operator, Scoring } from './operator.ts'
 import { countIn, setCount, withoutBefore } from './period-counts.ts'
@@ -24,7 +24,7 @@ export function createThreshold(): Operator<Scoring, Scoring> {
       scoring.period = period
       scoring.progress = progress
       if (points > 0) {
-        setCount(account.progress, period, progress)
+        const isNew = setCount(account.progress, period, progress)
         if (rule.trigger !== undefined) {
           const crossed = crossedBy(rule.trigger.thresholds, before, progress)
           if (crossed.length > 0) {
@@ -32,8 +32,8 @@ export function createThreshold(): Operator<Scoring, Scoring> {
             grant(scoring, account, { trigger: rule.trigger, crossed, policy })
           }
         }
-        if (account.progress.length > 2 || (account.given?.periods.length ?? 0) > GIVEN_LENGTH)
-          forget(scoring, account, batch)
+        // Nothing is to be forgotten where nothing has come to it.
+        if (isNew || scoring.granted.length > 0) forget(scoring, account, batch)
         batch.state.put(ACCOUNTS, scoring.accountKey, account)
       }
       next(scoring)
@@ -41,12 +41,9 @@ export function createThreshold(): Operator<Scoring, Scoring> {
   }
 }
 
-/** What the rewards of one day take in an account: a day, its week, its month and ever. */
-const GIVEN_LENGTH = 8
-
-/** Forgets the periods into which no event can fall any more. */
+/** Forgets the periods into which no event can fall any more, not even one that is sent again. */
 function forget(scoring: Scoring, account: Account, batch: BatchContext): void {
-  const earliest = earliestLocal(scoring.rule.timeZone, oldestUnscored(scoring, batch))
+  const earliest = earliestLocal(scoring.rule.timeZone, oldestKept(scoring, batch))
   account.progress = withoutBefore(account.progress, earliest)
   if (account.given !== undefined) account.given.periods = withoutBefore(account.given.periods, earliest)
 }

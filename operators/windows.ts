@@ -18,7 +18,8 @@ export function createWindows(): Operator<Turn, Turn> {
       next(turn)
     },
     process(turn, batch, next) {
-      if (looksBack(turn, batch)) turn.windows = count(turn.event, batch)
+      // What comes after its time is not counted: windows are filled in the order of event time.
+      if (turn.isLate !== true && looksBack(turn, batch)) turn.windows = count(turn.event, batch)
       next(turn)
     },
   }

@@ -44,6 +44,8 @@ export interface BatchInput {
   readonly reorderWindowMs: number
   /** Greatest event time of the partition before the batch. */
   readonly watermark: number | undefined
+  /** Of this event time and later nothing was forgotten before the batch (`Memory`). */
+  readonly keptFrom: number | undefined
   /** Event time of the first held event on disk; undefined where none is held. */
   readonly heldSince: number | undefined
   /** When time alone next changes something for a player, ms; undefined: never. */
@@ -61,6 +63,7 @@ export interface BatchResult {
   /** The input position after them. */
   readonly nextOffset: number
   readonly watermark: number | undefined
+  readonly keptFrom: number | undefined
   /** Segments that can be dropped were left for the next batch. */
   readonly expiryPending: boolean
   /** Held events were added or released. */
@@ -87,7 +90,8 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
     { nextTimer: batch.nextTimer, outputsMax: batch.limits.outputs },
     reachable.watermark,
   )
-  const time = new EventTime(batch.reorderWindowMs, batch.watermark)
+  const memory = { keptFrom: batch.keptFrom, rememberMs: state.dedupeWindowMs }
+  const time = new EventTime(batch.reorderWindowMs, batch.watermark, memory)
   const context: BatchContext = {
     state,
     time,
@@ -114,13 +118,14 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
   const records = processAll(inputs, line, context)
   line.end()
   await passGates(context, timers, topology.gated)
-  const { watermark } = time
+  const { watermark, keptFrom } = time
   const nextOffset = batch.records[records]?.offset ?? batch.nextOffset
   const overdue =
     context.pending.hasBelow(time.horizon) || (timers.next ?? Number.POSITIVE_INFINITY) <= (watermark ?? 0)
   state.put(META, TASK_META_KEY, {
     inputOffset: nextOffset,
     ...(watermark === undefined ? {} : { watermark }),
+    ...(keptFrom === undefined ? {} : { keptFrom }),
     ...(overdue ? { overdue } : {}),
   })
   return {
@@ -128,6 +133,7 @@ export async function runBatch(topology: Topology, state: StagedState, batch: Ba
     records,
     nextOffset,
     watermark,
+    keptFrom,
     expiryPending: expiry?.more ?? false,
     heldChanged: waiting.length > 0 || context.joined.length > 0,
     timersChanged: timers.due.length > 0 || context.gates.length > 0,

@@ -1,9 +1,11 @@
 import { FUTURE_MS_MAX } from '../core/durations.ts'
 import type { PlayerEvent } from '../core/model/event.ts'
+import type { DlqStep } from '../core/model/dlq.ts'
 import type { LogRecord } from '../core/ports/log.ts'
-import { TICK_HEADER } from '../core/topics.ts'
+import { REPROCESSED_HEADER, TICK_HEADER } from '../core/topics.ts'
 import type { Normalized } from '../operators/normalize.ts'
 import type { Arrival, Scoring } from '../operators/operator.ts'
+import { readReprocessed } from '../operators/reprocessed.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import { idHash } from '../state/seen-ids.ts'
 
@@ -18,6 +20,8 @@ export type Input =
       readonly eventId: string | undefined
       readonly userId: string | undefined
       readonly record: LogRecord
+      /** What was done to it before, where it was sent again. */
+      readonly history?: readonly DlqStep[] | undefined
       /** The event, where only its time is wrong. */
       readonly event?: PlayerEvent
     }
@@ -33,22 +37,32 @@ export function createRecordReader({ normalize }: ReaderOptions): RecordReader {
   return (record, rules) => {
     const tick = record.headers?.[TICK_HEADER]
     if (tick !== undefined) return readTick(tick.toString(), record)
+    // Before the header is looked at: whoever has read the records beforehand gives them out one by one.
     const normalized = normalize(record.value)
+    const header = record.headers?.[REPROCESSED_HEADER]
+    const again = header === undefined ? undefined : readReprocessed(header)
+    const history = again?.ok === true ? again.history : undefined
     if (normalized.kind === 'rejected') {
       const { detail, eventId, userId } = normalized
-      return { kind: 'rejected', reason: 'schema', detail, eventId, userId, record }
+      return { kind: 'rejected', reason: 'schema', detail, eventId, userId, record, history }
     }
     const { event } = normalized
+    if (again?.ok === false) {
+      const { eventId, userId } = event
+      return { kind: 'rejected', reason: 'schema', detail: again.detail, eventId, userId, record }
+    }
     const ingestTs = record.timestamp
     if (event.ts > ingestTs + FUTURE_MS_MAX) {
       const detail = `ts ${new Date(event.ts).toISOString()} is more than 5 minutes ahead of the ingest time ${new Date(ingestTs).toISOString()}; check the sender's clock`
-      return { kind: 'rejected', reason: 'future', detail, eventId: event.eventId, userId: event.userId, record, event }
+      const { eventId, userId } = event
+      return { kind: 'rejected', reason: 'future', detail, eventId, userId, record, history, event }
     }
     return {
       kind: 'event',
       event,
       record,
       idHash: idHash(event.eventId),
+      history,
       eager: { event, ingestTs, lane: 'any', scorings: NO_SCORINGS },
       strict: rules.hasStrict(event.eventName) ? { event, ingestTs, lane: 'strict', scorings: NO_SCORINGS } : undefined,
     }

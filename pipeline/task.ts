@@ -5,6 +5,7 @@ import type { Log, RecordBatch, TransactionalProducer } from '../core/ports/log.
 import type { Logger } from '../core/ports/logger.ts'
 import type { KvOp, OrderedKv } from '../core/ports/ordered-kv.ts'
 import type { Topics } from '../core/topics.ts'
+import { EVER } from '../operators/event-time.ts'
 import type { BatchOutput } from '../operators/operator.ts'
 import type { RuleSet } from '../rules/compiled.ts'
 import { PartitionStore } from '../state/partition-store.ts'
@@ -70,6 +71,7 @@ export class PartitionTask {
   #position: number
   #changelogOffset: number
   #watermark: number | undefined
+  #keptFrom: number | undefined
   #heldSince: number | undefined
   #nextTimer: number | undefined
   #overdue: boolean
@@ -92,6 +94,7 @@ export class PartitionTask {
     this.#position = recovered.position
     this.#changelogOffset = recovered.changelogOffset
     this.#watermark = recovered.meta?.watermark
+    this.#keptFrom = recovered.meta?.keptFrom ?? keptFromStart(recovered.position)
     this.#overdue = recovered.meta?.overdue === true
     this.#stamped = recovered.stamp
     const { dedupeWindowMs, cachedValuesMax } = options
@@ -215,6 +218,7 @@ export class PartitionTask {
       rules: this.#options.rules(),
       reorderWindowMs: this.#options.reorderWindowMs,
       watermark: this.#watermark,
+      keptFrom: this.#keptFrom,
       heldSince: this.#heldSince,
       nextTimer: this.#nextTimer,
       expireSeen: this.#watermark !== undefined && hourOf(this.#watermark) > this.#expiredHour,
@@ -244,6 +248,7 @@ export class PartitionTask {
     if (!result.expiryPending && this.#watermark !== undefined) this.#expiredHour = hourOf(this.#watermark)
     this.#position = result.nextOffset
     this.#watermark = result.watermark
+    this.#keptFrom = result.keptFrom
     this.#overdue = result.overdue
     if (result.heldChanged) await this.#readHeldSince()
     if (result.timersChanged) await this.#readNextTimer()
@@ -293,6 +298,11 @@ export class PartitionTask {
     await this.#store.write(changes, indexOps, stamp)
     this.#stamped = { inputOffset, writtenAt }
   }
+}
+
+/** Of a state that does not say what it has forgotten: nothing, where no record came before. */
+function keptFromStart(position: number): number | undefined {
+  return position === 0 ? EVER : undefined
 }
 
 /** True where trying again, with a fresh task, may help. */

@@ -171,6 +171,11 @@ export class StagedState {
     }
   }
 
+  /** How long an event id is remembered, ms of event time. */
+  get dedupeWindowMs(): number {
+    return this.#dedupeWindowMs
+  }
+
   get<V>(store: Store<V>, key: string): V | undefined {
     return this.#entry(store, key).value as V | undefined
   }

@@ -9,7 +9,10 @@ import type { UserWindows } from './window-state.ts'
  * index of the chunks in `seen-chunk`, which do.
  */
 
-/** What one user has from one rule. Every list is short: what can no longer change is pruned as the watermark passes. */
+/**
+ * What one user has from one rule. Every list is short: what can no longer change is pruned as the watermark passes. Minutes are
+ * kept for what comes in time alone; all else as long as event ids are, so that a late event that is sent again finds it.
+ */
 export interface Account {
   /** Progress by calendar period: [period, points, …], newest last. One pair where the rule never resets. */
   progress: (string | number)[]
@@ -17,6 +20,13 @@ export interface Account {
   minutes: number[]
   hours: number[]
   days: number[]
+  /**
+   * By calendar hour the most points that one of its minutes that are no longer in `minutes` was given: [index of the hour in
+   * local time, points, …]; absent: there are none yet.
+   */
+  peaks?: number[]
+  /** Points given to late events that were sent again, by calendar minute, as `minutes`, which has none of them; absent: none. */
+  late?: number[]
   /** The rewards given so far; absent before the first. */
   given?: GivenRewards
 }
@@ -42,6 +52,8 @@ export interface TaskMeta {
   readonly inputOffset: number
   /** Greatest event time seen; undefined before the first event. */
   readonly watermark?: number
+  /** Of this event time and later nothing is forgotten (I14), ms; absent before the first event, and in states of before. */
+  readonly keptFrom?: number
   /** Held events or timers whose turn has come were left for further commits at this very input offset. */
   readonly overdue?: true
 }

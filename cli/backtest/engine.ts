@@ -1,5 +1,6 @@
 import { assert } from '../../core/assert.ts'
 import type { LogRecord } from '../../core/ports/log.ts'
+import { EVER } from '../../operators/event-time.ts'
 import type { BatchOutput } from '../../operators/operator.ts'
 import { BATCH_LIMITS, runBatch } from '../../pipeline/batch.ts'
 import { tickRecord } from '../../pipeline/ticker.ts'
@@ -69,6 +70,8 @@ export class PartitionEngine {
       rules,
       reorderWindowMs,
       watermark,
+      // What came before the first event is not known, and a live worker may know it: it would score what comes late.
+      keptFrom: EVER,
       heldSince: this.#heldSince,
       // Without the gates nothing waits for time alone.
       nextTimer: undefined,

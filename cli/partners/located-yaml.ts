@@ -1,21 +1,24 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml'
-import { OncewardError } from '../../core/errors.ts'
+import { type ErrorCode, OncewardError } from '../../core/errors.ts'
 import { suggestion } from '../settings/nearest.ts'
 
-/** A YAML file whose values are read one by one; what is wrong is thrown as ONCEWARD_E_PARTNERS_INVALID, with its place. */
+/** A YAML file whose values are read one by one; what is wrong is thrown under the code of that kind of file, with its place. */
 export class LocatedYaml {
   readonly file: string
+  readonly #kind: { readonly code: ErrorCode; readonly begins: string }
   readonly #lines = new LineCounter()
 
-  constructor(file: string) {
+  /** `begins`: the key that such a file begins with, for messages. */
+  constructor(file: string, kind: { readonly code: ErrorCode; readonly begins: string }) {
     this.file = file
+    this.#kind = kind
   }
 
   parse(text: string): Node {
     const document = parseDocument(text, { lineCounter: this.#lines, uniqueKeys: true, prettyErrors: false })
     const [error] = [...document.errors, ...document.warnings]
     if (error !== undefined) throw this.wrong(error.pos[0], `this is no YAML: ${error.message}`)
-    if (document.contents === null) throw this.wrong(0, 'the file is empty; it begins with partners:')
+    if (document.contents === null) throw this.wrong(0, `the file is empty; it begins with ${this.#kind.begins}:`)
     return document.contents
   }
 
@@ -23,7 +26,7 @@ export class LocatedYaml {
   wrong(place: number | Node, sentence: string): OncewardError {
     const offset = typeof place === 'number' ? place : (place.range?.[0] ?? 0)
     const { line, col } = this.#lines.linePos(offset)
-    return new OncewardError('ONCEWARD_E_PARTNERS_INVALID', `${this.file}:${line}:${col}: ${sentence}`)
+    return new OncewardError(this.#kind.code, `${this.file}:${line}:${col}: ${sentence}`)
   }
 
   map(node: Node, name: string, keys: readonly string[]): Fields {

@@ -38,7 +38,7 @@ const SECRETS_MAX = 2
  * ONCEWARD_E_PARTNERS_INVALID with file:line:column; secrets never stand in a message.
  */
 export async function readPartners(file: string, text: string, outside: Outside): Promise<readonly PartnerSpec[]> {
-  const yaml = new LocatedYaml(file)
+  const yaml = new LocatedYaml(file, { code: 'ONCEWARD_E_PARTNERS_INVALID', begins: 'partners' })
   const top = yaml.map(yaml.parse(text), 'the file', ['partners'])
   const list = top.required(
     'partners',

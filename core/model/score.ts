@@ -3,6 +3,12 @@ import type { Assignment } from './experiment.ts'
 /** A cap's name, as rules write it. */
 export type CapName = 'per_bet' | 'per_minute' | 'per_hour' | 'per_day'
 
+/**
+ * Why a rule gives nothing for an event that was late and was sent again: it needs its events in order, or what its cap of a
+ * minute had left at that time is forgotten.
+ */
+export type LateReason = 'late_strict' | 'late_window_forgotten'
+
 export interface WithheldReward {
   readonly threshold: number
   /**
@@ -33,8 +39,9 @@ export interface ScoreRecord extends Partial<Assignment> {
   readonly progress: number
   /** The cap that left the fewest points; null where none cut. */
   readonly cut_by: CapName | null
-  /** Why a rule that matched scored nothing, where the formula gave no finite number. */
-  readonly reason?: 'not_finite'
+  /** Why a rule that matched scored nothing: its formula gave no finite number, or the event was late; absent: neither. */
+  readonly reason?: 'not_finite' | LateReason
+  /** A sentence without its full stop. */
   readonly detail?: string
   /** Thresholds that were crossed without their reward being given, and why; absent: none. */
   readonly withheld?: readonly WithheldReward[]

@@ -94,8 +94,80 @@ export interface AnswerLog {
   ): Promise<StoredAnswer & { readonly replayed: boolean }>
 }
 
-/** How a provider's body becomes events (rules/mapping.ts). Pure. */
+/** What one item of a provider's body came to. */
+export type MappedEvent =
+  | { readonly ok: true; readonly event: JsonObject }
+  | {
+      readonly ok: false
+      /** A sentence: where in the body, what is missing or wrong there, and the place in the mapping that asks for it. */
+      readonly detail: string
+      /** What there was of an event: what a dead letter of it holds. */
+      readonly event: JsonObject
+    }
+
+/**
+ * How a provider's body becomes events (rules/mapping.ts). Pure; never throws. `ok: false` where nothing of the body can be
+ * read. An item that cannot be mapped is one rejected event among the others, which are taken all the same.
+ */
 export type ProviderMapping = (
   body: JsonObject,
   facts: { readonly receivedAt: number; readonly requestId: string },
-) => { readonly ok: true; readonly events: readonly JsonObject[] } | { readonly ok: false; readonly detail: string }
+) => { readonly ok: true; readonly events: readonly MappedEvent[] } | { readonly ok: false; readonly detail: string }
+
+/** How much one source may send. */
+export interface SourceLimits {
+  /** What its bucket gains. */
+  readonly eventsPerSecond: number
+  /** Events that its bucket holds. */
+  readonly burst: number
+  /** Of one request, after unpacking. */
+  readonly bodyBytes: number
+  /** Events of one request. */
+  readonly batch: number
+}
+
+/** What a provider's request shows of who sends it. */
+export interface WebhookFacts {
+  /** The client's address, behind trusted proxies; IPv4 never in its mapped form. */
+  readonly ip: string
+  /**
+   * `sha256:` and 64 lower-case hexadecimal digits, of a client certificate that one of the gateway's client authorities has
+   * signed; undefined: none came, or nobody trusted has signed it.
+   */
+  readonly clientCertificate: string | undefined
+  /** Name, value, name, value, … as they came: what stands twice is seen twice. */
+  readonly rawHeaders: readonly string[]
+  /** As it came over the wire, before anything was unpacked or read. */
+  readonly body: Buffer
+  /** Unix milliseconds. */
+  readonly now: number
+}
+
+/** What did not hold. The caller is never told which. */
+export type AdmissionProblem = 'address' | 'certificate' | 'signature' | 'timestamp' | 'request_id'
+
+export type Admission =
+  | {
+      readonly ok: true
+      /** Tells its requests apart for good. */
+      readonly requestId: string
+    }
+  | {
+      readonly ok: false
+      readonly problem: AdmissionProblem
+      /** A sentence for whoever runs the gateway; holds no secret and nothing that an attacker could write into a log. */
+      readonly detail: string
+    }
+
+/** One that calls `POST /v1/webhooks/:provider`. */
+export interface Provider {
+  /** Of kind `webhook`; its name is the path's last part. */
+  readonly source: EventSource
+  readonly limits: SourceLimits
+  /** Its clients show certificates: the gateway's TLS then asks for them. */
+  readonly asksForCertificate: boolean
+  /** Whether a request is the provider's own. Never throws, and takes as long for every signature that does not hold. */
+  admit(facts: WebhookFacts): Admission
+  /** The events of a body that was admitted. Never throws. */
+  readonly map: ProviderMapping
+}

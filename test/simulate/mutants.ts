@@ -131,14 +131,14 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'late events are remembered as seen',
     'operators/dedupe.ts',
-    'if (!time.isLate(arrival.event.ts)) state.remember',
+    'if (!time.isLate(event.ts) || countsLate(event.ts, history, time)) state.remember',
     'state.remember',
   ),
   mutant(
     "a cap's windows are pruned too early",
     'operators/cap.ts',
-    'earliestLocal(rule.timeZone, oldestUnscored(scoring, batch))',
-    'earliestLocal(rule.timeZone, event.ts)',
+    'earliestLocal(timeZone, oldestUnscored(scoring, batch))',
+    'earliestLocal(timeZone, scoring.event.ts)',
   ),
   mutant(
     'a commit with an unknown outcome is taken for committed',

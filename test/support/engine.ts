@@ -5,6 +5,7 @@ import type { OrderedKv } from '../../core/ports/ordered-kv.ts'
 import { loadSchemas } from '../../connectors/files/schemas.ts'
 import { isEarned } from '../../operators/earned.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
+import { EVER } from '../../operators/event-time.ts'
 import { createNormalizer } from '../../operators/normalize.ts'
 import { type BatchOutput, emptyOutput } from '../../operators/operator.ts'
 import { BATCH_LIMITS, type BatchLimits, type BatchResult, runBatch } from '../../pipeline/batch.ts'
@@ -71,6 +72,7 @@ export class TestEngine {
   #state = new StagedState(this.kv)
   #offset = 0
   #watermark: number | undefined
+  #keptFrom: number | undefined = EVER
   readonly #limits: Omit<BatchLimits, 'records'>
   readonly #changelog: LogRecord[] = []
   /** Held events or timers whose turn has come wait for the next batch. */
@@ -112,6 +114,7 @@ export class TestEngine {
       rules: this.#rules,
       reorderWindowMs: 60_000,
       watermark: this.#watermark,
+      keptFrom: this.#keptFrom,
       heldSince: first === undefined ? undefined : parseHeldKey(first).ts,
       nextTimer: await this.#state.firstTimer(),
       expireSeen: true,
@@ -126,6 +129,7 @@ export class TestEngine {
     this.onBatch(result)
     this.#offset = result.nextOffset
     this.#watermark = result.watermark
+    this.#keptFrom = result.keptFrom
     this.overdue = result.overdue
     this.output.scores.push(...result.output.scores)
     this.output.rewards.push(...result.output.rewards)
