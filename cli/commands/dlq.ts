@@ -11,10 +11,10 @@ import {
   optionalReason,
 } from '../settings/review.ts'
 import { setting } from '../settings/setting.ts'
-import { allowNonDurableDb, brokers, prefix, schemas } from '../settings/shared.ts'
+import { allowNonDurableDb, brokers, dedupeWindow, prefix, reorderWindow, schemas } from '../settings/shared.ts'
 
 const group = 'Dead letters'
-const KAFKA = [brokers, prefix, schemas, ...KAFKA_SECURITY] as const
+const KAFKA = [brokers, prefix, schemas, reorderWindow, dedupeWindow, ...KAFKA_SECURITY] as const
 const LEDGER = [optionalDb, allowNonDurableDb, policy] as const
 
 const list = command({

@@ -15,6 +15,8 @@ export type DeskSettings = KafkaSettings & {
   readonly db?: string | undefined
   readonly allowNonDurableDb?: boolean
   readonly policy?: string | undefined
+  readonly reorderWindow: number
+  readonly dedupeWindow: number
 }
 
 /** Opens the desk on the log, and on the ledger where one is named, hands it to `use` and closes it whatever comes of that. */
@@ -46,6 +48,8 @@ async function optionsOf({ settings, clock, random, logger }: Context<DeskSettin
     audit: undefined,
     normalize: await loadNormalizer(settings.schemas),
     nextCommandId: () => randomUUID(),
+    reorderWindowMs: settings.reorderWindow,
+    dedupeWindowMs: settings.dedupeWindow,
   }
 }
 

@@ -19,11 +19,11 @@ import type { OutRecord } from '../../core/ports/log.ts'
 import { REPROCESSED_HEADER, type Topics } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { isAboutProtection } from '../../operators/protection-event.ts'
-import type { RuleSet } from '../../rules/compiled.ts'
+import { REPROCESSED_BYTES_MAX } from '../../operators/reprocessed.ts'
 import type { Fix } from './fix.ts'
 import type { Letter } from './letter.ts'
 import type { Whole } from './letters.ts'
-import { prospectsOf, prospectsText } from './prospects.ts'
+import { prospectsOfLate, prospectsOfOthers, type Whereabouts } from './prospects.ts'
 import type { Decision } from './review-record.ts'
 
 export type Deciding = { readonly actor: string; readonly reason: string | undefined } & (
@@ -45,7 +45,8 @@ export interface Surroundings {
   /** Of the events topic. */
   readonly partitions: number
   readonly normalize: (raw: Buffer | null) => Normalized
-  readonly rules: RuleSet
+  /** What is known of the workers of a partition of the events topic. */
+  readonly whereabouts: (partition: number) => Whereabouts
   /** Whether the ledger can be asked. */
   readonly ledger: boolean
 }
@@ -128,15 +129,21 @@ function decideEvent(letter: Letter, command: Deciding, facts: Facts, around: Su
     const from = new Date(event.ts - FUTURE_MS_MAX).toISOString()
     return refuse(`its ts ${new Date(event.ts).toISOString()} still lies ahead; it is accepted from ${from} on`)
   }
-  const prospects = prospectsOf(event, around.rules)
-  if (letter.cause === 'late' && prospects.score.length === 0) {
-    const why = prospectsText(prospects).join('; ')
-    const none = `no rule that looks at ${event.eventName} was in effect at ${new Date(event.ts).toISOString()}`
-    return refuse(`no rule would score it: ${why === '' ? none : why}`)
+  const { header, ...record } = recordOf({ letter, command, event, bytes: mended.bytes, now, around })
+  if (header.length > REPROCESSED_BYTES_MAX) {
+    return refuse(`it was sent back ${letter.record.history?.length ?? 0} times already, and its history holds no more; drop it`)
   }
-  const notes = [...changesOf(letter, event), ...(letter.cause === 'late' ? prospectsText(prospects) : [])]
-  const record = recordOf({ letter, command, event, bytes: mended.bytes, now, around })
-  return { kind: 'send', to: command.name === 'fix' ? 'fixed' : 'reprocessed', record, notes }
+  const whereabouts = around.whereabouts(record.partition)
+  const late = wasLate(letter) ? prospectsOfLate(event, whereabouts) : undefined
+  if (late?.ok === false) return refuse(late.detail)
+  const notes = [...changesOf(letter, event), ...(late?.notes ?? prospectsOfOthers(event, whereabouts))]
+  const headers = { [REPROCESSED_HEADER]: header }
+  return { kind: 'send', to: command.name === 'fix' ? 'fixed' : 'reprocessed', record: { ...record, headers }, notes }
+}
+
+/** Whether somebody has seen by now that it comes late: only then do workers let it count (operators/late.ts). */
+function wasLate({ cause, record: { history } }: Letter): boolean {
+  return cause === 'late' || history?.some(({ was }) => was === 'late') === true
 }
 
 /** What a person should see before it is agreed to. */
@@ -162,7 +169,10 @@ interface Sending {
 }
 
 /** As a producer would write it, keyed by player; the header tells what it was before. */
-function recordOf({ letter, command, event, bytes, now, around }: Sending): OutRecord & { readonly value: Buffer } {
+function recordOf({ letter, command, event, bytes, now, around }: Sending): OutRecord & {
+  readonly value: Buffer
+  readonly header: Buffer
+} {
   const step: DlqStep = {
     letter: letter.id,
     was: letter.cause,
@@ -177,7 +187,7 @@ function recordOf({ letter, command, event, bytes, now, around }: Sending): OutR
     key: event.userId,
     value: bytes,
     timestamp: now,
-    headers: { [REPROCESSED_HEADER]: Buffer.from(JSON.stringify(reprocessed)) },
+    header: Buffer.from(JSON.stringify(reprocessed)),
   }
 }
 

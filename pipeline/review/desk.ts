@@ -11,10 +11,12 @@ import { fixOf } from './fix.ts'
 import { type Letter, placeOf } from './letter.ts'
 import { allLetters, lettersAt, partitionCount } from './letters.ts'
 import { unknownLetter } from './planning.ts'
+import type { Whereabouts } from './prospects.ts'
 import { LEDGER_TERMS, type Office, type OfficeTerms, resendingOf } from './resending.ts'
 import { carryOut, forecast, type Ordered, type ReviewerParts } from './reviewer.ts'
 import { Reviews } from './reviews.ts'
 import { storyOf } from './story.ts'
+import { watermarksOf } from './watermarks.ts'
 
 export interface DeskOptions extends ReviewerParts {
   readonly normalize: (raw: Buffer | null) => Normalized
@@ -23,6 +25,9 @@ export interface DeskOptions extends ReviewerParts {
   /** Absent: what only the ledger can do is refused. */
   readonly office?: Office | undefined
   readonly terms?: OfficeTerms | undefined
+  /** As the workers have them, ms. */
+  readonly reorderWindowMs: number
+  readonly dedupeWindowMs: number
 }
 
 /** The log stays open: it is the caller's. */
@@ -106,9 +111,14 @@ export class Desk implements ReviewDesk {
   }
 
   async #surroundings(): Promise<Surroundings> {
-    const { log, topics, normalize, office } = this.#options
+    const { log, topics, normalize, office, reorderWindowMs, dedupeWindowMs } = this.#options
     const partitions = await partitionCount(log, topics.events)
-    return { topics, partitions, normalize, rules: await this.#rules(), ledger: office !== undefined }
+    const rules = await this.#rules()
+    const watermarks = await watermarksOf(log, { name: topics.events, partitions }, normalize)
+    const whereabouts = (partition: number): Whereabouts => {
+      return { rules, reorderWindowMs, dedupeWindowMs, watermark: watermarks[partition] }
+    }
+    return { topics, partitions, normalize, whereabouts, ledger: office !== undefined }
   }
 
   /** None where there is no control topic: then no rule was ever published. */

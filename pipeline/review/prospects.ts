@@ -1,42 +1,56 @@
 import type { PlayerEvent } from '../../core/model/event.ts'
-import type { CompiledRule, RuleSet } from '../../rules/compiled.ts'
+import { forecastLate } from '../../operators/late-forecast.ts'
+import { isAboutProtection } from '../../operators/protection-event.ts'
+import type { RuleSet } from '../../rules/compiled.ts'
 
-/** What the rules in effect at an event's own time make of it where it comes late. */
-export interface Prospects {
-  /** Ids of the rules that score it. */
-  readonly score: readonly string[]
-  /** Those that look at events of its name and will not, each with why. */
-  readonly not: readonly { readonly rule: string; readonly why: string }[]
+/** What is known of the workers and of where they are. */
+export interface Whereabouts {
+  readonly rules: RuleSet
+  /** As the workers have them, ms. */
+  readonly reorderWindowMs: number
+  readonly dedupeWindowMs: number
+  /** An event time that the partition's watermark has certainly reached, ms; undefined: nothing is known of it. */
+  readonly watermark: number | undefined
 }
 
-/**
- * A late event is scored by the rules whose totals do not depend on order. One that asks for order, or that looks at recent
- * events, has judged later ones already: it cannot take back what it said of them.
- */
-export function prospectsOf(event: PlayerEvent, rules: RuleSet): Prospects {
-  const score: string[] = []
-  const not = new Map<string, string>()
-  // A rule stands there once for each part of the players; at most one part matches.
-  for (const rule of rules.at(event.eventName, event.ts)) {
-    const why = whyNot(rule, event)
-    if (why === undefined) score.push(rule.ruleId)
-    else if (!not.has(rule.ruleId)) not.set(rule.ruleId, why)
+export type Prospects =
+  /** Worth sending; what is to be known of it. */
+  | { readonly ok: true; readonly notes: readonly string[] }
+  /** A sentence. */
+  | { readonly ok: false; readonly detail: string }
+
+/** What workers will make of an event that was dead-lettered as late, once it is sent again. */
+export function prospectsOfLate(event: PlayerEvent, { rules, watermark, dedupeWindowMs }: Whereabouts): Prospects {
+  // That it was late says more of the watermark than a bound from below: only that it is too old by now can be told by it.
+  const tooOld = watermark !== undefined && event.ts < watermark - dedupeWindowMs
+  const forecast = forecastLate(event, rules, tooOld ? { watermark, dedupeWindowMs } : { dedupeWindowMs })
+  if (forecast.event === 'too_old') {
+    const detail = `ts ${timeText(event.ts)} is too old to be counted: workers remember ids of ${hoursText(dedupeWindowMs)}, so that it could not be told from an event that was scored. Give what is owed with onceward rewards issue`
+    return { ok: false, detail }
   }
-  return {
-    score: [...new Set(score)],
-    not: [...not].filter(([rule]) => !score.includes(rule)).map(([rule, why]) => ({ rule, why })),
-  }
+  const texts = forecast.rules.map(({ ruleId, outcome, detail, points }) => {
+    if (outcome !== 'scores' && outcome !== 'may_score') return `not scored by ${ruleId}: ${detail}`
+    const given = points === undefined ? '' : ` (${points} points before caps)`
+    return `${outcome === 'scores' ? 'scored' : 'may be scored'} by ${ruleId}${given}: ${detail}`
+  })
+  if (forecast.rules.some(({ outcome }) => outcome === 'scores' || outcome === 'may_score')) return { ok: true, notes: texts }
+  const none = `no rule in effect at ${timeText(event.ts)} matches it`
+  const heard = isAboutProtection(event) ? ['what it says of its player counted when it came, late as it was'] : []
+  return { ok: false, detail: [`no rule would score it: ${texts.length === 0 ? none : texts.join('; ')}`, ...heard].join('; ') }
 }
 
-function whyNot(rule: CompiledRule, event: PlayerEvent): string | undefined {
-  if (rule.windows !== undefined) return 'it looks at recent events, and those after this one have been judged already'
-  if (rule.ordering === 'strict') return 'it takes events in the order of their time, and later ones have been judged already'
-  return rule.matches(event) ? undefined : 'its filters do not hold'
-}
-
-export function prospectsText({ score, not }: Prospects): string[] {
+/** Of an event that was set aside for another cause, and is late by now: it takes a second look to let it count. */
+export function prospectsOfOthers(event: PlayerEvent, { watermark, reorderWindowMs }: Whereabouts): readonly string[] {
+  if (watermark === undefined || event.ts >= watermark - reorderWindowMs) return []
   return [
-    ...(score.length === 0 ? [] : [`scored by ${score.join(', ')}`]),
-    ...not.map(({ rule, why }) => `not scored by ${rule}: ${why}`),
+    `ts ${timeText(event.ts)} is late by now, so that it comes back as a letter with the cause late, which can be reprocessed once more`,
   ]
+}
+
+function timeText(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+function hoursText(ms: number): string {
+  return `${Math.round(ms / 3_600_000)} hours`
 }
