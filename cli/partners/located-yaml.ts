@@ -107,6 +107,15 @@ export class Fields {
     throw this.#source.wrong(node, `${key} is a whole number from ${bounds.min} to ${bounds.max}`)
   }
 
+  /** true or false. */
+  flag(key: string): boolean | undefined {
+    const node = this.#values.get(key)
+    if (node === undefined) return undefined
+    const value = isScalar(node) ? node.value : undefined
+    if (typeof value === 'boolean') return value
+    throw this.#source.wrong(node, `${key} is true or false`)
+  }
+
   #textAt(node: Node, key: string, right: string): string {
     if (isScalar(node) && typeof node.value === 'string' && node.value.trim() !== '') return node.value
     throw this.#source.wrong(node, `${key} is a text; ${right}`)

@@ -29,6 +29,7 @@ export function createMetrics(options: { readonly role: string }): ObservedMetri
     ...gauges(registry),
     ...payoutGauges(registry),
     ...histograms(registry),
+    ...gatewayMetrics(registry),
     page: async () => {
       for (const update of updates) update()
       return { contentType: registry.contentType, body: await registry.metrics() }
@@ -172,5 +173,32 @@ function histograms(registry: Registry) {
       buckets: WALLET_SECONDS,
       labels: ['outcome', 'partner'],
     }),
+  }
+}
+
+function gatewayMetrics(registry: Registry) {
+  const count = <L extends string = never>(name: string, help: string, labels: readonly L[]) =>
+    counter(registry, `onceward_gateway_${name}_total`, help, labels)
+  const show = (name: string, help: string) => gauge(registry, `onceward_gateway_${name}`, help, [])
+  return {
+    gatewayRequests: count('requests', 'Requests answered, by source and status', ['source', 'status']),
+    gatewayEvents: count('events', 'Events answered, by source and answer', ['source', 'answer']),
+    gatewaySignatureFailures: count('signature_failures', "Webhooks that were not their provider's own", [
+      'provider',
+      'problem',
+    ]),
+    gatewayConflicts: count('conflicts', 'Ids that came before with other content', ['source']),
+    gatewaySeconds: histogram(registry, {
+      name: 'onceward_gateway_seconds',
+      help: 'Seconds from headers to answer, of requests that brought events',
+      buckets: WORK_SECONDS,
+      labels: ['route'],
+    }),
+    gatewayPendingBytes: show('pending_bytes', 'Bytes of events that wait for the bus'),
+    gatewayBodyBytes: show('body_bytes', 'Bytes of bodies that are in memory'),
+    gatewayBusAvailable: show('bus_available', '1 where the bus takes events'),
+    gatewayConnections: show('connections', 'Open connections'),
+    gatewayConnectionsDropped: count('connections_dropped', 'Connections closed because there were too many', []),
+    gatewayAuditFailures: count('audit_failures', 'Entries that the audit log could not take', []),
   }
 }

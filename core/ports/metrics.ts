@@ -73,6 +73,27 @@ export interface Metrics {
   readonly recoverySeconds: Histogram<'decision'>
   /** Seconds that one call to a partner took, by what came of it. */
   readonly walletSeconds: Histogram<'outcome' | 'partner'>
+  /** Requests that the gateway answered, by their source (`unknown` where nobody could be told) and status; `cut`: not answered. */
+  readonly gatewayRequests: Counter<'source' | 'status'>
+  /** Events that the gateway answered, by EventAnswer: accepted, or the reason why not. */
+  readonly gatewayEvents: Counter<'source' | 'answer'>
+  /** Webhooks that were not their provider's own, by AdmissionProblem. */
+  readonly gatewaySignatureFailures: Counter<'provider' | 'problem'>
+  /** Ids, of events or of requests, that came before with other content. */
+  readonly gatewayConflicts: Counter<'source'>
+  /** Seconds from the headers' end to the answer, of requests that brought events. */
+  readonly gatewaySeconds: Histogram<'route'>
+  /** Bytes of events that wait for the bus. */
+  readonly gatewayPendingBytes: Gauge
+  /** Bytes of bodies that are in memory. */
+  readonly gatewayBodyBytes: Gauge
+  /** 1 where the bus takes events, else 0. */
+  readonly gatewayBusAvailable: Gauge
+  readonly gatewayConnections: Gauge
+  /** Connections that were closed at once because there were too many. */
+  readonly gatewayConnectionsDropped: Counter
+  /** Entries that the audit log could not take. */
+  readonly gatewayAuditFailures: Counter
 }
 
 const nothing = (): void => undefined
@@ -111,4 +132,15 @@ export const silentMetrics: Metrics = {
   processingSeconds: histogram,
   recoverySeconds: histogram,
   walletSeconds: histogram,
+  gatewayRequests: counter,
+  gatewayEvents: counter,
+  gatewaySignatureFailures: counter,
+  gatewayConflicts: counter,
+  gatewaySeconds: histogram,
+  gatewayPendingBytes: gauge,
+  gatewayBodyBytes: gauge,
+  gatewayBusAvailable: gauge,
+  gatewayConnections: gauge,
+  gatewayConnectionsDropped: counter,
+  gatewayAuditFailures: counter,
 }
