@@ -1,4 +1,5 @@
 import { type Command, command } from '../command.ts'
+import { gatewayFile } from '../settings/gateway.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { json, policy, withoutReason } from '../settings/office.ts'
 import {
@@ -15,6 +16,23 @@ import { allowNonDurableDb, brokers, dedupeWindow, prefix, reorderWindow, schema
 
 const group = 'Dead letters'
 const KAFKA = [brokers, prefix, schemas, reorderWindow, dedupeWindow, ...KAFKA_SECURITY] as const
+const AUDIT = [
+  setting('audit', {
+    type: 'path',
+    placeholder: 'DIR',
+    help: 'folder of the audit log, in which each command and decision stands as well; none where it is left out',
+  }),
+  setting('audit-stream', {
+    type: 'text',
+    default: 'dlq',
+    placeholder: 'NAME',
+    help: 'name in the audit log; of those who write into the same folder at once each needs its own',
+    pattern: {
+      test: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+      right: 'a name for a stream; begin with a letter or digit, and use letters, digits, ".", "_" and "-"',
+    },
+  }),
+] as const
 const LEDGER = [optionalDb, allowNonDurableDb, policy] as const
 
 const list = command({
@@ -97,7 +115,7 @@ ${BULK}`,
       says: 'rewards that their partner refused',
     },
   ],
-  settings: [...LETTER_TARGETS, optionalReason, ...withoutReason, ...LEDGER, ...KAFKA],
+  settings: [...LETTER_TARGETS, optionalReason, ...withoutReason, ...LEDGER, ...AUDIT, ...KAFKA],
   async run(context) {
     const { decideLetters } = await import('../dlq/decide.ts')
     return decideLetters(context, (order) => Promise.resolve({ ...order, name: 'reprocess' }))
@@ -117,7 +135,7 @@ ${BULK}`,
       says: 'what nobody needs',
     },
   ],
-  settings: [...LETTER_TARGETS, dropReason, ...withoutReason, ...KAFKA],
+  settings: [...LETTER_TARGETS, dropReason, ...withoutReason, ...AUDIT, ...KAFKA],
   async run(context) {
     const { decideLetters } = await import('../dlq/decide.ts')
     return decideLetters(context, (order) => Promise.resolve({ ...order, name: 'drop' }))
@@ -131,8 +149,15 @@ const FIX = [
     help: 'what a field of the event becomes, over the event as it was; as often as there are fields',
   }),
   setting('unset', { type: 'list', placeholder: 'PATH,...', help: 'fields that are taken out of the event' }),
-  setting('when', { type: 'text', placeholder: 'CONDITION', help: 'only events for which this holds; the others are refused' }),
-  setting('allow-ids', { type: 'flag', help: 'with --set: also change event_id and user.id, which makes it another event' }),
+  setting('when', {
+    type: 'text',
+    placeholder: 'CONDITION',
+    help: 'only events for which this holds; the others are refused',
+  }),
+  setting('allow-ids', {
+    type: 'flag',
+    help: 'with --set: also change event_id and user.id, which makes it another event',
+  }),
   setting('mapping', {
     type: 'path',
     placeholder: 'FILE',
@@ -164,7 +189,7 @@ ${BULK}`,
       says: 'one letter, by the whole event',
     },
   ],
-  settings: [...LETTER_TARGETS, ...FIX, optionalReason, ...withoutReason, ...KAFKA],
+  settings: [...LETTER_TARGETS, ...FIX, optionalReason, ...withoutReason, ...AUDIT, ...KAFKA],
   async run(context) {
     const { decideLetters } = await import('../dlq/decide.ts')
     const { fixFrom } = await import('../dlq/fix.ts')
@@ -172,5 +197,41 @@ ${BULK}`,
   },
 })
 
+const SERVE = [
+  setting('port', {
+    type: 'integer',
+    default: '8095',
+    min: 0,
+    max: 65_535,
+    help: 'port to listen on (0: any free one)',
+  }),
+  setting('host', { type: 'text', default: '127.0.0.1', placeholder: 'ADDRESS', help: 'address to listen on' }),
+] as const
+
+const serve = command({
+  name: 'dlq serve',
+  group,
+  summary: 'serve dead letters over HTTP, for a console and for programs',
+  description: `
+    GET /v1/dlq, /v1/dlq/count and /v1/dlq/<id>, and POST /v1/dlq/reprocess, /fix and /drop, which change nothing unless the
+    body says "dry_run": false. The same as the commands do, under the same rule: each letter is decided once.
+
+    Keys are those of the gateway's file, with the scopes dlq:read and dlq:write; the file is read anew when it changes.
+    docs/DLQ.md has requests and answers. It speaks plain HTTP: put TLS in front of it. On SIGTERM it answers what is under
+    way and exits with 0.`,
+  examples: [
+    {
+      line: 'onceward dlq serve --brokers localhost:9092 --gateway-file gateway.yaml',
+      says: 'for a console on this machine',
+    },
+  ],
+  service: true,
+  settings: [gatewayFile, ...SERVE, ...LEDGER, ...AUDIT, ...KAFKA],
+  async run(context) {
+    const { serveLetters } = await import('../dlq/serve.ts')
+    await serveLetters(context)
+  },
+})
+
 /** The commands on dead letters, in the order of the help page. */
-export const DLQ: readonly Command[] = [list, count, show, reprocess, fix, drop]
+export const DLQ: readonly Command[] = [list, count, show, reprocess, fix, drop, serve]

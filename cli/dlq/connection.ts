@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { openAuditLog } from '../../connectors/audit/audit-log.ts'
+import { anchorTopic } from '../../connectors/audit/anchor-topic.ts'
+import type { AuditLog } from '../../core/ports/audit.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { ReviewDesk } from '../../core/ports/review.ts'
 import { topicNames } from '../../core/topics.ts'
@@ -7,37 +10,62 @@ import type { OfficeTerms } from '../../pipeline/review/resending.ts'
 import type { Context } from '../command.ts'
 import { withOffice } from '../rewards/connection.ts'
 import { mandateOf, policyNow } from '../rewards/mandate.ts'
-import { type KafkaSettings, LOOK_PATIENCE_MS, loadNormalizer, withKafka } from '../runtime.ts'
+import { closing, type KafkaSettings, LOOK_PATIENCE_MS, loadNormalizer, withKafka } from '../runtime.ts'
 
 export type DeskSettings = KafkaSettings & {
   readonly prefix: string | undefined
   readonly schemas: string | undefined
+  readonly reorderWindow: number
+  readonly dedupeWindow: number
   readonly db?: string | undefined
   readonly allowNonDurableDb?: boolean
   readonly policy?: string | undefined
-  readonly reorderWindow: number
-  readonly dedupeWindow: number
+  readonly audit?: string | undefined
+  readonly auditStream?: string
 }
 
-/** Opens the desk on the log, and on the ledger where one is named, hands it to `use` and closes it whatever comes of that. */
-export function withDesk<T>(context: Context<DeskSettings>, use: (desk: ReviewDesk) => Promise<T>): Promise<T> {
+/**
+ * Opens the desk on the log, and on the ledger and the audit log where they are named, hands it to `use` and closes all of it
+ * whatever comes of that.
+ */
+export function withDesk<T>(
+  context: Context<DeskSettings>,
+  use: (desk: ReviewDesk, log: Log) => Promise<T>,
+): Promise<T> {
   const { settings, logger } = context
   return withKafka(
     context,
-    async (log) => {
-      const options = await optionsOf(context, log)
-      const { db, allowNonDurableDb = false } = settings
-      if (db === undefined) return use(new Desk(options))
-      const terms = await termsOf(context)
-      return withOffice({ settings: { db, allowNonDurableDb }, logger }, (office) =>
-        use(new Desk({ ...options, office, terms })),
-      )
-    },
+    (log) =>
+      withAudit(context, log, async (audit) => {
+        const options = await optionsOf(context, log, audit)
+        const { db, allowNonDurableDb = false } = settings
+        if (db === undefined) return use(new Desk(options), log)
+        const terms = await termsOf(context)
+        return withOffice({ settings: { db, allowNonDurableDb }, logger }, (office) =>
+          use(new Desk({ ...options, office, terms }), log),
+        )
+      }),
     { patienceMs: LOOK_PATIENCE_MS },
   )
 }
 
-async function optionsOf({ settings, clock, random, logger }: Context<DeskSettings>, log: Log): Promise<DeskOptions> {
+async function withAudit<T>(
+  { settings, clock, logger }: Context<DeskSettings>,
+  log: Log,
+  use: (audit: AuditLog | undefined) => Promise<T>,
+): Promise<T> {
+  const { audit: folder, auditStream: stream = 'dlq', prefix } = settings
+  if (folder === undefined) return use(undefined)
+  const anchors = [anchorTopic(log, topicNames(prefix).auditHeads)]
+  const audit = await openAuditLog({ folder, stream, clock, logger, anchors })
+  return closing(audit, () => use(audit))
+}
+
+async function optionsOf(
+  { settings, clock, random, logger }: Context<DeskSettings>,
+  log: Log,
+  audit: AuditLog | undefined,
+): Promise<DeskOptions> {
   return {
     log,
     topics: topicNames(settings.prefix),
@@ -45,7 +73,7 @@ async function optionsOf({ settings, clock, random, logger }: Context<DeskSettin
     clock,
     random,
     logger,
-    audit: undefined,
+    audit,
     normalize: await loadNormalizer(settings.schemas),
     nextCommandId: () => randomUUID(),
     reorderWindowMs: settings.reorderWindow,

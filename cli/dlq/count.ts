@@ -1,3 +1,4 @@
+import { countsJson } from '../../core/letter-json.ts'
 import type { LetterCounts } from '../../core/ports/review.ts'
 import type { Context } from '../command.ts'
 import { formatCount } from '../progress.ts'
@@ -39,15 +40,4 @@ function shareText({ letters, events }: NonNullable<LetterCounts['share']>): str
   const percent = (letters * 100) / events
   const judged = percent < SHARE_PERCENT_MAX ? `below ${SHARE_PERCENT_MAX} %` : `${SHARE_PERCENT_MAX} % or more`
   return `of about ${formatCount(events)} events on the topic ${formatCount(letters)} were set aside: ${percent.toFixed(4)} % (${judged})`
-}
-
-export function countsJson({ letters, byState, byCause, groups, share, unreadable }: LetterCounts): Record<string, unknown> {
-  return {
-    letters,
-    by_status: byState,
-    by_cause: byCause,
-    groups: groups.map(({ state, ...group }) => ({ ...group, status: state })),
-    share,
-    unreadable,
-  }
 }

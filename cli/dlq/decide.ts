@@ -2,6 +2,7 @@
  * The way of every command that decides: first what it would do, counted; after a yes it is carried out, in transactions of
  * bounded size. What was decided before is told, so that the same command again goes on where it was stopped.
  */
+import { outcomeJson } from '../../core/letter-json.ts'
 import type { LetterOutcome, ReviewDesk, ReviewOrder } from '../../core/ports/review.ts'
 import type { Context } from '../command.ts'
 import { createProgress, formatCount } from '../progress.ts'
@@ -9,7 +10,7 @@ import { canAsk, confirm } from '../replay/confirmation.ts'
 import { EXIT } from '../report.ts'
 import { mandateOf } from '../rewards/mandate.ts'
 import { type DeskSettings, withDesk } from './connection.ts'
-import { outcomeJson, OutcomeTally } from './outcomes.ts'
+import { OutcomeTally } from './outcomes.ts'
 import { type TargetSettings, targetsOf } from './targets.ts'
 
 export type DecideSettings = DeskSettings &
@@ -34,7 +35,9 @@ export async function decideLetters(
     const ids = await targetsOf(desk, settings, signal)
     if (signal.aborted) return undefined
     if (ids.length === 0) {
-      const none = settings.json ? JSON.stringify({ phase: 'forecast', letters: 0 }) : 'there are no such letters: nothing to do'
+      const none = settings.json
+        ? JSON.stringify({ phase: 'forecast', letters: 0 })
+        : 'there are no such letters: nothing to do'
       await terminal.print(`${none}\n`)
       return EXIT.fine
     }

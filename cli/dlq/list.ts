@@ -1,3 +1,4 @@
+import { letterJson, timeText } from '../../core/letter-json.ts'
 import type { LetterView } from '../../core/ports/review.ts'
 import type { Context } from '../command.ts'
 import { oneLine } from '../rewards/outcomes.ts'
@@ -74,31 +75,6 @@ export function whatText({ about, eventName, taskId }: LetterView): string {
   return eventName ?? taskId ?? about
 }
 
-export function timeText(at: number): string {
-  const time = new Date(at)
-  return Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString()
-}
-
 function shortened(text: string): string {
   return text.length <= DETAIL_LENGTH_MAX ? text : `${text.slice(0, DETAIL_LENGTH_MAX)}…`
-}
-
-export function letterJson(letter: LetterView): Record<string, unknown> {
-  const { id, cause, about, state, at, detail, error, userId, eventId, eventName, taskId, ruleId, tries, decision } = letter
-  return {
-    id,
-    at: timeText(at),
-    cause,
-    about,
-    status: state,
-    detail,
-    error,
-    user_id: userId,
-    event_id: eventId,
-    event_name: eventName,
-    reward_task_id: taskId,
-    rule_id: ruleId,
-    tries,
-    decision: decision === null ? null : { by: decision.actor, at: decision.at, reason: decision.reason },
-  }
 }

@@ -76,11 +76,3 @@ function textOf(outcome: LetterOutcome): string {
   const { actor, at, reason } = outcome.decision
   return `ONCEWARD_E_LETTER_DECIDED: by ${actor} at ${at}${reason === null ? '' : `: ${reason}`}`
 }
-
-export function outcomeJson(outcome: LetterOutcome): Record<string, unknown> {
-  const { kind, id, cause } = outcome
-  if (kind === 'done') return { kind, id, cause, status: outcome.to, notes: outcome.notes }
-  if (kind === 'refused') return { kind, id, cause, code: outcome.code, detail: outcome.detail }
-  const { state, actor, at, reason } = outcome.decision
-  return { kind, id, cause, code: 'ONCEWARD_E_LETTER_DECIDED', status: state, by: actor, at, reason }
-}

@@ -1,9 +1,10 @@
+import { storyJson, timeText } from '../../core/letter-json.ts'
 import type { LetterStory, LetterView } from '../../core/ports/review.ts'
 import type { Context } from '../command.ts'
 import { oneLine } from '../rewards/outcomes.ts'
 import { textTable } from '../text-table.ts'
 import { type DeskSettings, withDesk } from './connection.ts'
-import { letterJson, timeText, whatText } from './list.ts'
+import { whatText } from './list.ts'
 
 export type ShowSettings = DeskSettings & { readonly letter: readonly string[]; readonly json: boolean }
 
@@ -18,18 +19,6 @@ export async function showLetters(context: Context<ShowSettings>): Promise<void>
   })
 }
 
-export function storyJson({ letter, record, before, review, after, source, prospect }: LetterStory): Record<string, unknown> {
-  return {
-    letter: letterJson(letter),
-    record,
-    before: before.map(letterJson),
-    review,
-    after: after.map(letterJson),
-    source,
-    prospect,
-  }
-}
-
 export function storyText({ letter, record, before, review, after, source, prospect }: LetterStory): string {
   const { decision } = letter
   const facts = [
@@ -42,11 +31,16 @@ export function storyText({ letter, record, before, review, after, source, prosp
     ['why', letter.detail],
     ['came from', source],
     ['status', letter.state],
-    ...(decision === null ? [] : [['decided', `${decision.at} by ${decision.actor}: ${decision.reason ?? 'no reason given'}`]]),
+    ...(decision === null
+      ? []
+      : [['decided', `${decision.at} by ${decision.actor}: ${decision.reason ?? 'no reason given'}`]]),
     ...(letter.state === 'open' ? [['now', prospect]] : []),
   ]
   return [
-    textTable(facts.map((row) => row.map(oneLine)), 'texts'),
+    textTable(
+      facts.map((row) => row.map(oneLine)),
+      'texts',
+    ),
     lettersText('it was before', before),
     review === null ? '' : `\ndecision\n${indented(JSON.stringify(review, null, 2))}`,
     lettersText('it has become', after),

@@ -38,13 +38,20 @@ export function filterOf(settings: FilterSettings): LetterFilter {
  * Ids of the letters that a command is for: those given, or the open ones that fit the filters. Throws ONCEWARD_E_USAGE where
  * it is for nothing, or for two kinds of things at once.
  */
-export async function targetsOf(desk: ReviewDesk, settings: TargetSettings, signal: AbortSignal): Promise<readonly string[]> {
+export async function targetsOf(
+  desk: ReviewDesk,
+  settings: TargetSettings,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const { letter, limit = Number.POSITIVE_INFINITY } = settings
   const filter = filterOf(settings)
   const filtered = Object.values(filter).some((value) => value !== undefined)
   if (filtered === (letter !== undefined)) {
     const what = filtered ? 'that is said in more than one way' : 'it is not said for which letters'
-    throw new OncewardError('ONCEWARD_E_USAGE', `${what}; write ids, or filters such as --cause schema or --status open`)
+    throw new OncewardError(
+      'ONCEWARD_E_USAGE',
+      `${what}; write ids, or filters such as --cause schema or --status open`,
+    )
   }
   if (letter !== undefined) return letter.slice(0, limit)
   const ids: string[] = []

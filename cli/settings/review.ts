@@ -25,7 +25,10 @@ const cause = setting('cause', {
   type: 'list',
   placeholder: 'CAUSE,...',
   help: `only those set aside for this: ${DLQ_REASONS.join(', ')}`,
-  pattern: { test: new RegExp(`^(${DLQ_REASONS.join('|')})$`), right: `a cause; write one of ${DLQ_REASONS.join(', ')}` },
+  pattern: {
+    test: new RegExp(`^(${DLQ_REASONS.join('|')})$`),
+    right: `a cause; write one of ${DLQ_REASONS.join(', ')}`,
+  },
 })
 
 const status = setting('status', {

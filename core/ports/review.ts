@@ -109,7 +109,7 @@ export type FixSpec =
       /** Without it, `event_id` and `user.id` stay as they are. */
       readonly allowIds: boolean
     }
-  | { readonly kind: 'file'; /** For messages. */ readonly name: string; readonly text: string }
+  | { readonly kind: 'file' /** For messages. */; readonly name: string; readonly text: string }
   /** The event as it should have been; for one letter. */
   | { readonly kind: 'event'; readonly event: JsonObject }
 
@@ -118,10 +118,7 @@ export type ReviewOrder = {
   readonly actor: string
   /** Why; for `drop` it must be given. */
   readonly reason: string | undefined
-} & (
-  | { readonly name: 'reprocess' | 'drop' }
-  | { readonly name: 'fix'; readonly fix: FixSpec }
-)
+} & ({ readonly name: 'reprocess' | 'drop' } | { readonly name: 'fix'; readonly fix: FixSpec })
 
 /** What became of one letter, or would become of it. */
 export type LetterOutcome =

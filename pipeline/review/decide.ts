@@ -96,7 +96,9 @@ function drop(letter: Letter, reason: string | undefined): Verdict {
  */
 function decideTask(letter: Letter, command: Deciding, { ledger }: Surroundings): Verdict {
   if (command.name === 'fix') {
-    return refuse('it is a reward, and no event: what somebody is owed is not edited; issue one by hand: onceward rewards issue')
+    return refuse(
+      'it is a reward, and no event: what somebody is owed is not edited; issue one by hand: onceward rewards issue',
+    )
   }
   if (letter.cause !== 'payout' && letter.cause !== 'budget_closed') {
     return refuse(
@@ -131,7 +133,9 @@ function decideEvent(letter: Letter, command: Deciding, facts: Facts, around: Su
   }
   const { header, ...record } = recordOf({ letter, command, event, bytes: mended.bytes, now, around })
   if (header.length > REPROCESSED_BYTES_MAX) {
-    return refuse(`it was sent back ${letter.record.history?.length ?? 0} times already, and its history holds no more; drop it`)
+    return refuse(
+      `it was sent back ${letter.record.history?.length ?? 0} times already, and its history holds no more; drop it`,
+    )
   }
   const whereabouts = around.whereabouts(record.partition)
   const late = wasLate(letter) ? prospectsOfLate(event, whereabouts) : undefined

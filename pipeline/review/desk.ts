@@ -1,5 +1,12 @@
 import { OncewardError } from '../../core/errors.ts'
-import type { LetterFilter, LetterOutcome, LetterStory, LetterView, ReviewDesk, ReviewOrder } from '../../core/ports/review.ts'
+import type {
+  LetterFilter,
+  LetterOutcome,
+  LetterStory,
+  LetterView,
+  ReviewDesk,
+  ReviewOrder,
+} from '../../core/ports/review.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import type { RuleSet } from '../../rules/compiled.ts'
 import { ruleSetOf } from '../../rules/rule-set.ts'
@@ -102,7 +109,10 @@ export class Desk implements ReviewDesk {
   async #ordered(order: ReviewOrder): Promise<Ordered> {
     const { office, terms, nextCommandId } = this.#options
     if (order.name === 'drop' && (order.reason ?? '').trim() === '') {
-      throw new OncewardError('ONCEWARD_E_LETTER_REFUSED', 'a drop needs a reason: it is kept in the place of what was dropped')
+      throw new OncewardError(
+        'ONCEWARD_E_LETTER_REFUSED',
+        'a drop needs a reason: it is kept in the place of what was dropped',
+      )
     }
     const { actor, reason } = order
     const command = order.name === 'fix' ? { actor, reason, name: order.name, fix: fixOf(order.fix) } : order

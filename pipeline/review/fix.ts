@@ -24,7 +24,10 @@ export function fixOf(spec: FixSpec): Fix {
   return (bytes) => {
     const event = jsonOf(bytes)
     if (event === undefined) {
-      return { ok: false, detail: 'what came is no JSON object, so that it has no fields to change; write the whole event: --event FILE' }
+      return {
+        ok: false,
+        detail: 'what came is no JSON object, so that it has no fields to change; write the whole event: --event FILE',
+      }
     }
     const fixed = fix(event)
     return fixed.ok ? { ok: true, bytes: Buffer.from(JSON.stringify(fixed.event)) } : fixed

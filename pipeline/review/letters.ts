@@ -100,9 +100,7 @@ export class RecordsAt {
 }
 
 /** The whole of what was set aside, or why it cannot be had any more, as a sentence. */
-export type Whole =
-  | { readonly ok: true; readonly bytes: Buffer }
-  | { readonly ok: false; readonly detail: string }
+export type Whole = { readonly ok: true; readonly bytes: Buffer } | { readonly ok: false; readonly detail: string }
 
 /** The exact bytes; read from where they came from if the letter had to cut them. */
 export async function wholeOf(log: Log, { record }: Letter): Promise<Whole> {

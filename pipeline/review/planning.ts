@@ -82,7 +82,11 @@ export function outcomeOf({ letter, verdict }: Planned, commandId: string, resen
 }
 
 /** What is written of one letter, in the one transaction: what is sent, and the decision. Empty where nothing is. */
-export function recordsOf(planned: Planned, work: Work, of: { readonly resents: Resents; readonly now: number }): OutRecord[] {
+export function recordsOf(
+  planned: Planned,
+  work: Work,
+  of: { readonly resents: Resents; readonly now: number },
+): OutRecord[] {
   const { letter, verdict } = planned
   const outcome = outcomeOf(planned, work.commandId, of.resents)
   if (outcome.kind !== 'done' || !writes(planned)) return []

@@ -33,10 +33,14 @@ export function prospectsOfLate(event: PlayerEvent, { rules, watermark, dedupeWi
     const given = points === undefined ? '' : ` (${points} points before caps)`
     return `${outcome === 'scores' ? 'scored' : 'may be scored'} by ${ruleId}${given}: ${detail}`
   })
-  if (forecast.rules.some(({ outcome }) => outcome === 'scores' || outcome === 'may_score')) return { ok: true, notes: texts }
+  if (forecast.rules.some(({ outcome }) => outcome === 'scores' || outcome === 'may_score'))
+    return { ok: true, notes: texts }
   const none = `no rule in effect at ${timeText(event.ts)} matches it`
   const heard = isAboutProtection(event) ? ['what it says of its player counted when it came, late as it was'] : []
-  return { ok: false, detail: [`no rule would score it: ${texts.length === 0 ? none : texts.join('; ')}`, ...heard].join('; ') }
+  return {
+    ok: false,
+    detail: [`no rule would score it: ${texts.length === 0 ? none : texts.join('; ')}`, ...heard].join('; '),
+  }
 }
 
 /** Of an event that was set aside for another cause, and is late by now: it takes a second look to let it count. */

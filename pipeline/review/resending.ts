@@ -1,5 +1,11 @@
 import { KYC_DEFAULTS } from '../../core/model/policy.ts'
-import { type BackOffice, type Command, COMMAND_TARGETS_MAX, type Outcome, type PoolPositions } from '../../core/ports/back-office.ts'
+import {
+  type BackOffice,
+  type Command,
+  COMMAND_TARGETS_MAX,
+  type Outcome,
+  type PoolPositions,
+} from '../../core/ports/back-office.ts'
 
 export type Office = Pick<BackOffice, 'forecast' | 'carryOut'>
 

@@ -17,7 +17,17 @@ import type { LetterOutcome } from '../../core/ports/review.ts'
 import type { Random } from '../../core/random.ts'
 import { placeOf } from './letter.ts'
 import { type LetterSource, lettersAt, wholeOf } from './letters.ts'
-import { type Opened, outcomeOf, type Planned, planAll, recordsOf, tasksOf, unknownLetter, type Work, writes } from './planning.ts'
+import {
+  type Opened,
+  outcomeOf,
+  type Planned,
+  planAll,
+  recordsOf,
+  tasksOf,
+  unknownLetter,
+  type Work,
+  writes,
+} from './planning.ts'
 import type { Resending } from './resending.ts'
 import { Reviews } from './reviews.ts'
 
@@ -134,14 +144,20 @@ class PartitionDesk {
       await this.#reviews.catchUp(this.#partition)
     }
     const planned = this.#plan(opened)
-    await this.#audit('command', planned.filter(writes).map(({ letter }) => letter.id))
+    await this.#audit(
+      'command',
+      planned.filter(writes).map(({ letter }) => letter.id),
+    )
     // The ledger first: it knows a reward that it has sent again, so that a repeat changes nothing there.
     const resents = (await this.#order.resending?.resend(tasksOf(planned))) ?? new Map<string, never>()
     const now = clock.now()
     const records = planned.flatMap((one) => recordsOf(one, this.#order, { resents, now }))
     if (records.length > 0) await this.#producer.commit({ records })
     const outcomes = this.#outcomes(planned, resents)
-    await this.#audit('decision', outcomes.flatMap((outcome) => (outcome.kind === 'done' ? [outcome.id] : [])))
+    await this.#audit(
+      'decision',
+      outcomes.flatMap((outcome) => (outcome.kind === 'done' ? [outcome.id] : [])),
+    )
     return outcomes
   }
 
@@ -187,7 +203,10 @@ class PartitionDesk {
 /** Ids by partition, each partition's offsets ascending; under undefined what is no id. */
 function placesOf(
   ids: readonly string[],
-): (readonly [partition: undefined, ids: readonly string[]] | readonly [partition: number, offsets: readonly number[]])[] {
+): (
+  | readonly [partition: undefined, ids: readonly string[]]
+  | readonly [partition: number, offsets: readonly number[]]
+)[] {
   const wrong: string[] = []
   const places = new Map<number, Set<number>>()
   for (const id of ids) {
@@ -211,11 +230,7 @@ interface Chunk {
 }
 
 /** The letters of one partition with their bodies, some at a time. */
-async function* chunksOf(
-  source: LetterSource,
-  partition: number,
-  offsets: readonly number[],
-): AsyncGenerator<Chunk> {
+async function* chunksOf(source: LetterSource, partition: number, offsets: readonly number[]): AsyncGenerator<Chunk> {
   let chunk: Chunk = { opened: [], missing: [] }
   let bytes = 0
   for await (const { offset, letter } of lettersAt(source, partition, offsets)) {

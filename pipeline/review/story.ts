@@ -46,7 +46,8 @@ export async function storyOf(parts: ReviewerParts, options: StoryOptions): Prom
 }
 
 async function sourceText({ log }: ReviewerParts, { record: { source, from } }: Letter): Promise<string> {
-  if (source === null) return `it did not come from the log, but from ${from ?? 'somewhere that the letter does not say'}`
+  if (source === null)
+    return `it did not come from the log, but from ${from ?? 'somewhere that the letter does not say'}`
   const { topic, partition, offset } = source
   const at = new RecordsAt(log, { topic, partition })
   try {

@@ -18,7 +18,9 @@ const PER_MINUTE = testRule({ ruleId: 'r_minute', eventNames: ['bet'], caps: { p
 
 const PARTITIONS = 4
 
-function around(change: { rules?: readonly ReturnType<typeof testRule>[]; watermark?: number; ledger?: boolean } = {}): Surroundings {
+function around(
+  change: { rules?: readonly ReturnType<typeof testRule>[]; watermark?: number; ledger?: boolean } = {},
+): Surroundings {
   const { rules = [OPEN], watermark, ledger = false } = change
   const known = { rules: testRules(rules), reorderWindowMs: 60_000, dedupeWindowMs: 86_400_000, watermark }
   return { topics: TOPICS, partitions: PARTITIONS, normalize, whereabouts: () => known, ledger }
@@ -26,7 +28,14 @@ function around(change: { rules?: readonly ReturnType<typeof testRule>[]; waterm
 
 function letter(record: DlqRecord): Letter {
   const read = readLetter(
-    { topic: TOPICS.dlq, partition: 0, offset: 9, timestamp: DAY, key: null, value: Buffer.from(JSON.stringify(record)) },
+    {
+      topic: TOPICS.dlq,
+      partition: 0,
+      offset: 9,
+      timestamp: DAY,
+      key: null,
+      value: Buffer.from(JSON.stringify(record)),
+    },
     TOPICS,
   )
   if (read === undefined) throw new Error('no letter')
@@ -36,12 +45,19 @@ function letter(record: DlqRecord): Letter {
 const REPROCESS: Deciding = { ...ANN, name: 'reprocess' }
 const NOW = DAY + 1_000
 
-function verdictOn(record: DlqRecord, command = REPROCESS, given: Parameters<typeof around>[0] & { whole?: Whole; now?: number } = {}): Verdict {
+function verdictOn(
+  record: DlqRecord,
+  command = REPROCESS,
+  given: Parameters<typeof around>[0] & { whole?: Whole; now?: number } = {},
+): Verdict {
   const { whole = { ok: true, bytes: Buffer.from(record.raw) }, now = NOW, ...rest } = given
   return decide(letter(record), command, { decision: undefined, whole, now }, around(rest))
 }
 
-function fixed(set: readonly string[], more: { unset?: readonly string[]; when?: string; allowIds?: boolean } = {}): Deciding {
+function fixed(
+  set: readonly string[],
+  more: { unset?: readonly string[]; when?: string; allowIds?: boolean } = {},
+): Deciding {
   const { unset = [], when, allowIds = false } = more
   return { ...ANN, name: 'fix', fix: fixOf({ kind: 'changes', set, unset, when, allowIds }) }
 }
@@ -59,7 +75,9 @@ describe('R1: what is decided is told', () => {
 
 describe('an event goes back as it came', () => {
   test('to the partition of its player, with the ingest time of now and its history', () => {
-    const steps = [{ letter: '3-1', was: 'schema', action: 'fix', actor: 'bob', at: '2025-11-03T00:00:00.000Z' }] as const
+    const steps = [
+      { letter: '3-1', was: 'schema', action: 'fix', actor: 'bob', at: '2025-11-03T00:00:00.000Z' },
+    ] as const
     const record = letterOf(bet('e1', { user: { id: 'u_7' } }), { reason: 'future', history: steps })
     const verdict = verdictOn(record)
     if (verdict.kind !== 'send') throw new Error(JSON.stringify(verdict))
@@ -74,12 +92,21 @@ describe('an event goes back as it came', () => {
     // As the worker reads it.
     expect(readReprocessed(headers?.[REPROCESSED_HEADER] ?? Buffer.alloc(0))).toEqual({
       ok: true,
-      history: [...steps, { letter: '0-9', was: 'future', action: 'reprocess', actor: 'ann', at: new Date(NOW).toISOString() }],
+      history: [
+        ...steps,
+        { letter: '0-9', was: 'future', action: 'reprocess', actor: 'ann', at: new Date(NOW).toISOString() },
+      ],
     })
   })
 
   test('not where its history has grown so long that no worker would read it', () => {
-    const step = { letter: '3-1', was: 'late', action: 'fix', actor: 'b'.repeat(100), at: '2025-11-03T00:00:00.000Z' } as const
+    const step = {
+      letter: '3-1',
+      was: 'late',
+      action: 'fix',
+      actor: 'b'.repeat(100),
+      at: '2025-11-03T00:00:00.000Z',
+    } as const
     expect(verdictOn(letterOf(bet('e1'), { history: Array.from({ length: 300 }, () => step) }))).toMatchObject({
       kind: 'refuse',
       detail: expect.stringMatching(/sent back 300 times/) as string,
@@ -91,7 +118,9 @@ describe('R3: what would be set aside again is refused', () => {
   test('for its schema, with the sentence of the schemas of now', () => {
     expect(verdictOn(BROKEN)).toMatchObject({
       kind: 'refuse',
-      detail: expect.stringMatching(/^it is not valid by the schemas of now: payload\.bet is the text "1"; .*dlq fix$/) as string,
+      detail: expect.stringMatching(
+        /^it is not valid by the schemas of now: payload\.bet is the text "1"; .*dlq fix$/,
+      ) as string,
     })
   })
 
@@ -150,7 +179,10 @@ describe('R3: what would be set aside again is refused', () => {
       kind: 'send',
       notes: [expect.stringMatching(/late by now, so that it comes back/) as string],
     })
-    expect(verdictOn(letterOf(bet('e1')), REPROCESS, { watermark: watermark - 1 })).toMatchObject({ kind: 'send', notes: [] })
+    expect(verdictOn(letterOf(bet('e1')), REPROCESS, { watermark: watermark - 1 })).toMatchObject({
+      kind: 'send',
+      notes: [],
+    })
   })
 
   test('where the letter had to cut it and the rest is gone', () => {
@@ -162,13 +194,19 @@ describe('R3: what would be set aside again is refused', () => {
 
   test('where it came from another topic than that of events', () => {
     const record = letterOf(bet('e1'), { source: { topic: 'other', partition: 0, offset: 0 } })
-    expect(verdictOn(record)).toMatchObject({ kind: 'refuse', detail: expect.stringContaining('came from other') as string })
+    expect(verdictOn(record)).toMatchObject({
+      kind: 'refuse',
+      detail: expect.stringContaining('came from other') as string,
+    })
   })
 })
 
 describe('a fix', () => {
   test('is sent where its result is valid, and another event or player is pointed out', () => {
-    const verdict = verdictOn(BROKEN, fixed(['payload.bet=payload.win', 'event_id="e2"', 'user.id="u_2"'], { allowIds: true }))
+    const verdict = verdictOn(
+      BROKEN,
+      fixed(['payload.bet=payload.win', 'event_id="e2"', 'user.id="u_2"'], { allowIds: true }),
+    )
     expect(verdict).toMatchObject({
       kind: 'send',
       to: 'fixed',
@@ -214,15 +252,18 @@ describe('R4 and R5: what is never sent', () => {
     expect(verdictOn(record, fixed(['payload.bet=1']), { ledger: true })).toMatchObject({ kind: 'refuse' })
   })
 
-  test.each<DlqReason>(['payout', 'budget_closed'])('a reward (%s): the ledger is asked, where there is one', (reason) => {
-    const record = taskLetter('rt_1', { reason })
-    expect(verdictOn(record, REPROCESS, { ledger: true })).toEqual({ kind: 'resend', taskId: 'rt_1' })
-    expect(verdictOn(record)).toMatchObject({
-      kind: 'refuse',
-      detail: expect.stringContaining('onceward rewards resend rt_1') as string,
-    })
-    expect(verdictOn(record, fixed(['payload.bet=1']), { ledger: true })).toMatchObject({ kind: 'refuse' })
-  })
+  test.each<DlqReason>(['payout', 'budget_closed'])(
+    'a reward (%s): the ledger is asked, where there is one',
+    (reason) => {
+      const record = taskLetter('rt_1', { reason })
+      expect(verdictOn(record, REPROCESS, { ledger: true })).toEqual({ kind: 'resend', taskId: 'rt_1' })
+      expect(verdictOn(record)).toMatchObject({
+        kind: 'refuse',
+        detail: expect.stringContaining('onceward rewards resend rt_1') as string,
+      })
+      expect(verdictOn(record, fixed(['payload.bet=1']), { ledger: true })).toMatchObject({ kind: 'refuse' })
+    },
+  )
 })
 
 describe('a drop', () => {

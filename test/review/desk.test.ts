@@ -5,7 +5,21 @@ import type { Command, Outcome } from '../../core/ports/back-office.ts'
 import type { LetterFilter, ReviewOrder } from '../../core/ports/review.ts'
 import type { Office } from '../../pipeline/review/resending.ts'
 import { FaultyLog } from '../support/faulty-log.ts'
-import { ANN, bet, BOB, collect, DAY, DROP, fixing, letterOf, one, REPROCESS, ReviewLab, taskLetter, TOPICS } from './office.ts'
+import {
+  ANN,
+  bet,
+  BOB,
+  collect,
+  DAY,
+  DROP,
+  fixing,
+  letterOf,
+  one,
+  REPROCESS,
+  ReviewLab,
+  taskLetter,
+  TOPICS,
+} from './office.ts'
 
 let lab: ReviewLab
 beforeEach(async () => {
@@ -18,12 +32,13 @@ const BROKEN = letterOf(bet('e1', { payload: { bet: '1', win: 2, currency: 'EUR'
 describe('which letters', () => {
   const HOUR = 3_600_000
   beforeEach(async () => {
-    await lab.publish(
-      'rule_id: r_bets\nwhen: { event_name: bet }\nscore: { formula: "1" }\n',
-    )
+    await lab.publish('rule_id: r_bets\nwhen: { event_name: bet }\nscore: { formula: "1" }\n')
     await lab.post([letterOf(bet('a', { user: { id: 'u_a' } })), BROKEN])
     await lab.post([letterOf(bet('b'), { reason: 'late', detail: 'ts x is 5 s older' })], DAY + HOUR)
-    await lab.post([letterOf('{"event_name":"login"}', { detail: 'ts is missing' }), taskLetter('rt_9')], DAY + 2 * HOUR)
+    await lab.post(
+      [letterOf('{"event_name":"login"}', { detail: 'ts is missing' }), taskLetter('rt_9')],
+      DAY + 2 * HOUR,
+    )
     await lab.append({ topic: TOPICS.dlq, partition: 0, key: null, value: 'no letter', timestamp: DAY })
     const { desk } = lab.desk()
     await collect(desk.carryOut(DROP, ['0-0']))
@@ -136,11 +151,21 @@ describe('a decision', () => {
     const [first = ''] = await lab.post([letterOf(bet('e1'))])
     const { desk, run } = lab.desk()
     await run(REPROCESS)
-    const step = { letter: first, was: 'schema', action: 'reprocess', actor: 'ann', at: '2025-11-03T00:00:00Z' } as const
+    const step = {
+      letter: first,
+      was: 'schema',
+      action: 'reprocess',
+      actor: 'ann',
+      at: '2025-11-03T00:00:00Z',
+    } as const
     const late = letterOf(bet('e1'), { reason: 'late', detail: 'ts is old', history: [step] })
     const [second = ''] = await lab.post([letterOf(bet('e9')), late].slice(1))
     const story = await desk.show(first)
-    expect(story).toMatchObject({ letter: { state: 'reprocessed', tries: 0 }, review: { actor: 'ann' }, prospect: 'nothing: it is decided' })
+    expect(story).toMatchObject({
+      letter: { state: 'reprocessed', tries: 0 },
+      review: { actor: 'ann' },
+      prospect: 'nothing: it is decided',
+    })
     expect(story.after).toMatchObject([{ id: second, cause: 'late', tries: 1 }])
     expect((await desk.show(second)).before).toMatchObject([{ id: first }])
     expect((await run(DROP, [second]))[0]).toMatchObject({ kind: 'done', to: 'dropped' })
@@ -189,15 +214,23 @@ describe('what a letter had to cut', () => {
   ])('is refused where %s', async (_, letter, detail) => {
     await lab.append({ topic: TOPICS.events, partition: 0, key: 'u_1', value: whole, timestamp: DAY })
     await lab.post([letter])
-    expect(await lab.desk().run(REPROCESS)).toMatchObject([{ kind: 'refused', detail: expect.stringMatching(detail) as string }])
+    expect(await lab.desk().run(REPROCESS)).toMatchObject([
+      { kind: 'refused', detail: expect.stringMatching(detail) as string },
+    ])
     expect(await lab.desk().run(DROP)).toMatchObject([{ kind: 'done' }])
   })
 })
 
 test('bytes that are no text go back as they came', async () => {
-  const bytes = Buffer.concat([Buffer.from(JSON.stringify(bet('e1')).slice(0, -1)), Buffer.from([0xff]), Buffer.from('}')])
+  const bytes = Buffer.concat([
+    Buffer.from(JSON.stringify(bet('e1')).slice(0, -1)),
+    Buffer.from([0xff]),
+    Buffer.from('}'),
+  ])
   await lab.post([letterOf(bytes.toString(), { raw_base64: bytes.toString('base64') })])
-  const { desk } = lab.desk({ normalize: () => ({ kind: 'event', event: { eventId: 'e1', eventName: 'bet', userId: 'u', ts: DAY, data: {} } }) })
+  const { desk } = lab.desk({
+    normalize: () => ({ kind: 'event', event: { eventId: 'e1', eventName: 'bet', userId: 'u', ts: DAY, data: {} } }),
+  })
   await collect(desk.carryOut(REPROCESS, ['0-0']))
   expect((await lab.read(TOPICS.events))[0]?.value).toEqual(bytes)
 })
@@ -238,7 +271,16 @@ describe('rewards', () => {
       if (!failed.has(taskId)) return { kind: 'unchanged', taskId, detail: 'it is on its way (reserved)' }
       if (moves) failed.delete(taskId)
       const money = { cost: 0n, reserved: 0n, overrun: 0n, notes: [] }
-      return { kind: 'done', taskId, from: 'failed', to: 'reserved', userId: 'u', poolId: null, poolPeriod: 'all', ...money }
+      return {
+        kind: 'done',
+        taskId,
+        from: 'failed',
+        to: 'reserved',
+        userId: 'u',
+        poolId: null,
+        poolPeriod: 'all',
+        ...money,
+      }
     }
     return {
       commands,
@@ -260,7 +302,9 @@ describe('rewards', () => {
       { to: 'reprocessed', notes: ['reward rt_2: failed becomes reserved'] },
     ])
     expect(outcomes.filter(({ kind }) => kind === 'refused')).toMatchObject([{ detail: 'it has ended as voided' }])
-    expect(ledger.commands.every(({ name, actor, reason }) => name === 'resend' && actor === 'bob' && reason === 'ticket 1')).toBe(true)
+    expect(
+      ledger.commands.every(({ name, actor, reason }) => name === 'resend' && actor === 'bob' && reason === 'ticket 1'),
+    ).toBe(true)
     expect(await lab.read(TOPICS.rewards)).toEqual([])
     expect(await lab.read(TOPICS.events)).toEqual([])
     expect((await lab.values(TOPICS.dlqReviews)).map(({ ledger: of }) => of)).toEqual([
@@ -272,8 +316,12 @@ describe('rewards', () => {
   test('a repeat after a crash between ledger and log finds it on its way, and decides', async () => {
     await lab.post([taskLetter('rt_1')])
     const ledger = office(new Set(['rt_1']))
-    const log = new FaultyLog(lab.log, { commit: () => Promise.reject(new OncewardError('ONCEWARD_E_LOG_UNAVAILABLE', 'gone')) })
-    await expect(lab.desk({ office: ledger, log }).run(REPROCESS)).rejects.toMatchObject({ code: 'ONCEWARD_E_LOG_UNAVAILABLE' })
+    const log = new FaultyLog(lab.log, {
+      commit: () => Promise.reject(new OncewardError('ONCEWARD_E_LOG_UNAVAILABLE', 'gone')),
+    })
+    await expect(lab.desk({ office: ledger, log }).run(REPROCESS)).rejects.toMatchObject({
+      code: 'ONCEWARD_E_LOG_UNAVAILABLE',
+    })
     expect(await lab.desk({ office: ledger }).run(REPROCESS)).toMatchObject([
       { kind: 'done', notes: ['reward rt_1: it is on its way (reserved)'] },
     ])

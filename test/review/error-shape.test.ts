@@ -22,7 +22,10 @@ test.each<[string, string, string]>([
 })
 
 test('events with the same mistake have the same error, whatever they hold; with another mistake another one', () => {
-  const value = fc.oneof(fc.string({ minLength: 1 }), fc.string({ unit: 'grapheme-composite', minLength: 1, maxLength: 80 }))
+  const value = fc.oneof(
+    fc.string({ minLength: 1 }),
+    fc.string({ unit: 'grapheme-composite', minLength: 1, maxLength: 80 }),
+  )
   fc.assert(
     fc.property(value, value, (a, b) => {
       const wrong = (text: string) => bet('e', { payload: { bet: text, win: 2, currency: 'EUR' } })
@@ -44,7 +47,14 @@ test('what is no JSON has few errors', () => {
 })
 
 test('an error is its own error, so that what a list shows can be asked for', () => {
-  for (const event of [bet('e', { ts: 5 }), bet('e', { payload: { bet: -1.5e300, win: [] } }), bet('e', { event_name: 'nobody' }), '{', '[1]', '"x"']) {
+  for (const event of [
+    bet('e', { ts: 5 }),
+    bet('e', { payload: { bet: -1.5e300, win: [] } }),
+    bet('e', { event_name: 'nobody' }),
+    '{',
+    '[1]',
+    '"x"',
+  ]) {
     expect(errorShape(shapeOf(event))).toBe(shapeOf(event))
   }
 })

@@ -5,7 +5,14 @@ import { placeOf, readLetter } from '../../pipeline/review/letter.ts'
 import { readReview } from '../../pipeline/review/review-record.ts'
 import { bet, letterOf, taskLetter, TOPICS } from './office.ts'
 
-const recordOf = (value: Buffer | null) => ({ topic: TOPICS.dlq, partition: 1, offset: 5, timestamp: 7, key: null, value })
+const recordOf = (value: Buffer | null) => ({
+  topic: TOPICS.dlq,
+  partition: 1,
+  offset: 5,
+  timestamp: 7,
+  key: null,
+  value,
+})
 const read = (letter: unknown) => readLetter(recordOf(Buffer.from(JSON.stringify(letter))), TOPICS)
 
 test('a letter about an event tells its name, player and id, also where only its text has them', () => {
@@ -33,7 +40,14 @@ test.each([
 
 test('whatever stands on the topics, it is a letter or none, and never an error', () => {
   const almost = fc.record(
-    { type: fc.constant('dlq'), reason: fc.constant('schema'), detail: fc.string(), source: fc.jsonValue(), raw: fc.jsonValue(), history: fc.jsonValue() },
+    {
+      type: fc.constant('dlq'),
+      reason: fc.constant('schema'),
+      detail: fc.string(),
+      source: fc.jsonValue(),
+      raw: fc.jsonValue(),
+      history: fc.jsonValue(),
+    },
     { requiredKeys: ['type', 'reason'] },
   )
   fc.assert(

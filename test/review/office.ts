@@ -35,7 +35,9 @@ export class ReviewLab {
     this.clock = clock
   }
 
-  static async open(options: { partitions?: number; reviewPartitions?: number; clock?: Clock } = {}): Promise<ReviewLab> {
+  static async open(
+    options: { partitions?: number; reviewPartitions?: number; clock?: Clock } = {},
+  ): Promise<ReviewLab> {
     const { partitions = 2, reviewPartitions = partitions, clock = fastClock() } = options
     const log = await openEmbeddedLog({ kv: memoryKv(), clock, maintenanceIntervalMs: 0 })
     const { events, control, dlq, dlqReviews, rewards } = TOPICS
@@ -163,9 +165,22 @@ export function letterOf(event: Record<string, unknown> | string, change: Partia
 
 /** A letter about a reward, as a sink writes it. */
 export function taskLetter(taskId: string, change: Partial<DlqRecord> = {}): DlqRecord {
-  const raw = JSON.stringify({ type: 'reward_task.created', reward_task_id: taskId, user_id: 'u_1', origin: { rule_id: 'r_a' } })
+  const raw = JSON.stringify({
+    type: 'reward_task.created',
+    reward_task_id: taskId,
+    user_id: 'u_1',
+    origin: { rule_id: 'r_a' },
+  })
   const source = { topic: TOPICS.rewards, partition: 0, offset: 0 }
-  return { type: 'dlq', reason: 'payout', detail: 'the partner refused it: 422', user_id: 'u_1', source, raw, ...change }
+  return {
+    type: 'dlq',
+    reason: 'payout',
+    detail: 'the partner refused it: 422',
+    user_id: 'u_1',
+    source,
+    raw,
+    ...change,
+  }
 }
 
 export const ANN = { actor: 'ann', reason: undefined } as const

@@ -27,7 +27,15 @@ interface Person {
 const person: fc.Arbitrary<Person> = fc.record({
   orders: fc.array(fc.constantFrom('reprocess', 'fix', 'drop'), { minLength: 1, maxLength: 2 }),
   faults: fc.array(
-    fc.constantFrom<Fault>('none', 'none', 'unavailable', 'unknown-done', 'unknown-not', 'killed-before', 'killed-after'),
+    fc.constantFrom<Fault>(
+      'none',
+      'none',
+      'unavailable',
+      'unknown-done',
+      'unknown-not',
+      'killed-before',
+      'killed-after',
+    ),
     { maxLength: 4 },
   ),
   seed: fc.integer(),
@@ -39,7 +47,9 @@ const person: fc.Arbitrary<Person> = fc.record({
 function letters(count: number) {
   return Array.from({ length: count }, (_, index) => {
     const stake = index % 2 === 0 ? 1 : '1'
-    return letterOf(bet(`e${index}`, { payload: { bet: stake, win: 2, currency: 'EUR' }, user: { id: `u${index % 5}` } }))
+    return letterOf(
+      bet(`e${index}`, { payload: { bet: stake, win: 2, currency: 'EUR' }, user: { id: `u${index % 5}` } }),
+    )
   })
 }
 
@@ -47,7 +57,11 @@ const FIX = fixing(['payload.bet=1'])
 const ORDERS: Readonly<Record<Person['orders'][number], ReviewOrder>> = { reprocess: REPROCESS, fix: FIX, drop: DROP }
 
 /** What a person was told of each letter, as far as they lived to hear it. */
-async function work(lab: ReviewLab, { orders, faults, seed, diesAt, pauses }: Person, name: string): Promise<LetterOutcome[]> {
+async function work(
+  lab: ReviewLab,
+  { orders, faults, seed, diesAt, pauses }: Person,
+  name: string,
+): Promise<LetterOutcome[]> {
   let commits = 0
   let calls = 0
   const step = async (): Promise<void> => {
@@ -87,18 +101,22 @@ async function work(lab: ReviewLab, { orders, faults, seed, diesAt, pauses }: Pe
 
 test('each letter is decided once, and what is sent stands on the topic exactly where the decision does', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(person, { minLength: 1, maxLength: 3 }), fc.integer({ min: 1, max: 14 }), async (people, count) => {
-      const lab = await ReviewLab.open({ partitions: 2 })
-      try {
-        await lab.post(letters(count))
-        const told = await Promise.all(people.map((each, index) => work(lab, each, `p${index}`)))
-        // Whoever comes last settles what the dead have left.
-        told.push(await work(lab, { orders: ['fix', 'drop'], faults: [], seed: 1, diesAt: 0, pauses: [] }, 'last'))
-        await requireOnce(lab, told)
-      } finally {
-        await lab.close()
-      }
-    }),
+    fc.asyncProperty(
+      fc.array(person, { minLength: 1, maxLength: 3 }),
+      fc.integer({ min: 1, max: 14 }),
+      async (people, count) => {
+        const lab = await ReviewLab.open({ partitions: 2 })
+        try {
+          await lab.post(letters(count))
+          const told = await Promise.all(people.map((each, index) => work(lab, each, `p${index}`)))
+          // Whoever comes last settles what the dead have left.
+          told.push(await work(lab, { orders: ['fix', 'drop'], faults: [], seed: 1, diesAt: 0, pauses: [] }, 'last'))
+          await requireOnce(lab, told)
+        } finally {
+          await lab.close()
+        }
+      },
+    ),
     { numRuns: RUNS },
   )
 }, 120_000)
@@ -111,7 +129,9 @@ async function requireOnce(lab: ReviewLab, told: readonly (readonly LetterOutcom
   expect(reviews.map((review) => review['letter']).toSorted()).toEqual(all.toSorted())
   // R2
   const sent = (await lab.read(TOPICS.events)).map(({ headers }) => {
-    const { history } = JSON.parse(String(headers?.[REPROCESSED_HEADER])) as { history: { letter: string; actor: string }[] }
+    const { history } = JSON.parse(String(headers?.[REPROCESSED_HEADER])) as {
+      history: { letter: string; actor: string }[]
+    }
     return `${history[0]?.letter} by ${history[0]?.actor}`
   })
   const toBeSent = reviews
