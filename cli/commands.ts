@@ -18,6 +18,7 @@ import { rulesSchema } from './commands/rules-schema.ts'
 import { rulesBacktest } from './commands/rules-backtest.ts'
 import { rulesTest } from './commands/rules-test.ts'
 import { run } from './commands/run.ts'
+import { SCHEMAS } from './commands/schemas.ts'
 import { simulate } from './commands/simulate.ts'
 import { sink } from './commands/sink.ts'
 import { tail } from './commands/tail.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   ...RULES_CONTROL,
   ...POLICY,
   topicsCreate,
+  ...SCHEMAS,
   ingest,
   worker,
   sink,

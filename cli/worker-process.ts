@@ -11,20 +11,13 @@ import { loadRulesFrom } from './load-rules.ts'
 import { createControlTopic } from './log-tools/topics.ts'
 import { openMemberMemory } from './member-memory.ts'
 import { refusal } from './rules-control/publish.ts'
-import {
-  closing,
-  loadNormalizer,
-  type Observation,
-  type ObservationSettings,
-  openObservation,
-  runService,
-} from './runtime.ts'
+import { type EventReading, type EventSettings, withEvents } from './schemas/event-reading.ts'
+import { closing, type Observation, type ObservationSettings, openObservation, runService } from './runtime.ts'
 
-export interface WorkerSettings extends ObservationSettings {
+export interface WorkerSettings extends ObservationSettings, EventSettings {
   readonly application: string
   readonly rules: string | undefined
   readonly state: string
-  readonly schemas: string | undefined
   readonly reorderWindow: number
   readonly dedupeWindow: number
   readonly tickAfter: number
@@ -43,7 +36,9 @@ export async function runWorker(log: Log, context: Context<WorkerSettings>, topi
     await createControlTopic(log, topics)
     if (settings.rules !== undefined) await publish(log, context, topics.control)
     const observation = await openObservation('worker', context)
-    await closing(observation, () => work(log, context, { topics, observation, memory }))
+    await closing(observation, () =>
+      withEvents(context, (events) => work(log, context, { topics, observation, memory, events })),
+    )
   })
 }
 
@@ -51,12 +46,13 @@ interface Surroundings {
   readonly topics: Topics
   readonly observation: Observation
   readonly memory: MemberMemory
+  readonly events: EventReading
 }
 
 async function work(
   log: Log,
   context: Context<WorkerSettings>,
-  { topics, observation, memory }: Surroundings,
+  { topics, observation, memory, events }: Surroundings,
 ): Promise<void> {
   const { settings, signal, clock, logger } = context
   const { application } = settings
@@ -69,7 +65,8 @@ async function work(
     metrics: observation.metrics,
     application,
     topics,
-    normalize: await loadNormalizer(settings.schemas),
+    normalize: events.normalize,
+    schemas: events.avro?.loader,
     openStore: (partition) =>
       openRocksDb(storeFolder(settings.state, application, partition), {
         ...budget,

@@ -1,9 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import { messageOf } from '../core/errors.ts'
 import type { JsonObject, PlayerEvent } from '../core/model/event.ts'
-import type { EventSchemas } from './event-schema.ts'
+import { type EventSchemas, majorOf, type PayloadSchema } from './event-schema.ts'
 import { parseTimestamp } from './timestamp.ts'
 import { isObject, type Check } from './type-checks.ts'
+import type { WireDecoder } from './wire-decoder.ts'
+import { isWireFormat, schemaIdOf } from './wire-format.ts'
 
 /** What became of the bytes of one event. A rejection belongs in the DLQ with the reason `schema`. */
 export type Normalized = { readonly kind: 'event'; readonly event: PlayerEvent } | Rejected
@@ -24,20 +26,36 @@ export const ID_LENGTH_MAX = 256
 /** Levels of nested objects and lists, the event itself being the first; inclusive. */
 export const DEPTH_MAX = 32
 
-/**
- * The first operator: bytes → checked event. Pure, and never throws whatever the bytes are. Rejects what is not JSON in
- * UTF-8, what does not fit the schemas, what exceeds the bounds above, and text that cannot be written down again
- * (surrogates without their other half; NUL in ids, which Postgres cannot store). Runs for every event: the happy path
- * allocates nothing beyond the parsed JSON and the result.
- */
-export function createNormalizer(schemas: EventSchemas): (raw: Buffer | null) => Normalized {
-  const { envelope } = schemas
-  const payloads = new Map<string, Check>()
-  for (const schema of schemas.payloads.values()) payloads.set(schema.eventName, schema.check)
+/** What is known of one event name. */
+interface KnownEvent {
+  /** What is right where nothing else is said. */
+  readonly check: Check
+  /** By major; undefined where there is one only, and `version` is not looked at. */
+  readonly majors: ReadonlyMap<number, Check> | undefined
+}
 
+/**
+ * The first operator: bytes → checked event. Pure, and never throws whatever the bytes are. Rejects what is neither JSON in
+ * UTF-8 nor Avro that `wire` can decode, what does not fit the schemas, what exceeds the bounds above, and text that cannot
+ * be written down again (surrogates without their other half; NUL in ids, which Postgres cannot store). Runs for every
+ * event: the happy path of JSON allocates nothing beyond the parsed JSON and the result.
+ */
+export function createNormalizer(schemas: EventSchemas, wire?: WireDecoder): (raw: Buffer | null) => Normalized {
+  const check = createEventCheck(schemas)
   return (raw) => {
+    if (raw !== null && isWireFormat(raw)) return fromWire(raw, wire, check)
     const data = parse(raw)
-    if (typeof data === 'string') return { kind: 'rejected', detail: data }
+    return typeof data === 'string' ? { kind: 'rejected', detail: data } : check(data)
+  }
+}
+
+type EventCheck = (data: JsonObject, writtenAs?: PayloadSchema) => Normalized
+
+/** The checks of an event that is parsed already; `writtenAs`: the schema that its bytes were written by, where it is Avro. */
+function createEventCheck(schemas: EventSchemas): EventCheck {
+  const { envelope } = schemas
+  const events = knownEvents(schemas)
+  return (data, writtenAs) => {
     const { event_id: eventId, event_name: eventName, ts: time, user, payload } = data
     if (
       !isId(eventId) ||
@@ -52,19 +70,72 @@ export function createNormalizer(schemas: EventSchemas): (raw: Buffer | null) =>
     }
     const ts = parseTimestamp(time)
     if (!(ts >= 0)) return reject(data, whatIsWrongWithTime(time))
-    const check = payloads.get(eventName)
-    if (check === undefined) return reject(data, whatIsWrongWithName(eventName, payloads))
+    const event = events.get(eventName)
+    if (event === undefined) return reject(data, whatIsWrongWithName(eventName, events))
+    let { check } = event
+    if (event.majors !== undefined || writtenAs !== undefined) {
+      const chosen = checkOfMajor(data, event, writtenAs)
+      if (typeof chosen === 'string') return reject(data, chosen)
+      check = chosen
+    }
     if (!check.fits(payload)) return reject(data, whatIsWrongWithPayload(payload, check, eventName))
     return { kind: 'event', event: { eventId, eventName, userId: user.id, ts, data } }
   }
 }
 
+function knownEvents({ payloads, all }: EventSchemas): ReadonlyMap<string, KnownEvent> {
+  const events = new Map<string, KnownEvent>()
+  for (const { eventName, check } of payloads.values()) {
+    const majors = all.filter((schema) => schema.eventName === eventName)
+    const byMajor = new Map(majors.map((schema) => [schema.major, schema.check]))
+    events.set(eventName, { check, majors: majors.length > 1 ? byMajor : undefined })
+  }
+  return events
+}
+
+/** The check of the major that the event is of, or a sentence why it is of none. */
+function checkOfMajor(
+  data: JsonObject,
+  { check, majors }: KnownEvent,
+  writtenAs: PayloadSchema | undefined,
+): Check | string {
+  const { event_name: eventName, version } = data
+  if (writtenAs !== undefined && writtenAs.eventName !== eventName) {
+    return `event_name is ${describe(eventName)}, but the Avro schema that it was written by is that of "${writtenAs.eventName}"`
+  }
+  if (majors === undefined) return check
+  const written = writtenAs === undefined ? check : (majors.get(writtenAs.major) ?? check)
+  if (typeof version !== 'string') return written
+  const major = majorOf(version)
+  const known = [...majors.keys()].join(' and ')
+  const named = major === undefined ? undefined : majors.get(major)
+  if (named === undefined) {
+    return `version is ${describe(version)}, but the schemas of this event have the majors ${known}; name one of these, such as ${[...majors.keys()].at(-1)}.0.0`
+  }
+  if (writtenAs !== undefined && named !== written) {
+    return `version is ${describe(version)}, but the Avro schema that it was written by is of major ${writtenAs.major}`
+  }
+  return named
+}
+
+function fromWire(raw: Buffer, wire: WireDecoder | undefined, check: EventCheck): Normalized {
+  if (raw.length > EVENT_BYTES_MAX) return { kind: 'rejected', detail: TOO_LARGE }
+  if (wire !== undefined) {
+    const decoded = wire.decode(raw)
+    return decoded.ok ? check(decoded.data, decoded.schema) : { kind: 'rejected', detail: decoded.detail }
+  }
+  const id = schemaIdOf(raw)
+  const what = id === undefined ? 'the event begins with 0x00, as Avro does' : `the event is Avro, of schema ${id}`
+  const detail = `${what}, and no schema registry is named; start with --registry URL or --registry-dir DIR, or send JSON`
+  return { kind: 'rejected', detail }
+}
+
+const TOO_LARGE = `the event has more than the ${EVENT_BYTES_MAX} bytes (1 MiB) that one may have; send less, or split it`
+
 /** The event as a JSON object, or a sentence that says why it is none. */
 function parse(raw: Buffer | null): JsonObject | string {
   if (raw === null) return 'the record has no value (a tombstone); an event is a JSON object'
-  if (raw.length > EVENT_BYTES_MAX) {
-    return `the event has more than the ${EVENT_BYTES_MAX} bytes (1 MiB) that one may have; send less, or split it`
-  }
+  if (raw.length > EVENT_BYTES_MAX) return TOO_LARGE
   const text = raw.toString('utf8')
   // Decoding puts U+FFFD in the place of bytes that are no UTF-8; the bytes tell whether it was sent as such.
   if (text.includes('\uFFFD') && !isUtf8(raw)) return 'the event is not UTF-8; send it in UTF-8'
@@ -146,7 +217,7 @@ function whatIsWrongWithTime(time: string): string {
   return sentence('ts', time, `${TIME_EXPECTED}, of a date that exists`)
 }
 
-function whatIsWrongWithName(eventName: string, payloads: ReadonlyMap<string, Check>): string {
+function whatIsWrongWithName(eventName: string, payloads: ReadonlyMap<string, unknown>): string {
   if (eventName.startsWith('onceward.')) {
     return `event_name is ${describe(eventName)}; names that begin with "onceward." are reserved, choose another`
   }

@@ -1,5 +1,6 @@
 import avro, { type Type } from 'avsc'
 import type { EventCatalog, EventFields, FieldType } from '../rules/field-check.ts'
+import { branchesOf, decimalScale } from './avro-type.ts'
 import type { EventSchemas } from './event-schema.ts'
 
 /** Records that contain themselves are followed this far. */
@@ -9,13 +10,12 @@ const DEPTH_MAX = 8
 export function fieldsOfSchemas(schemas: EventSchemas): EventCatalog {
   const common = new Fields()
   common.addRecord([], schemas.envelopeType, 0)
-  const payloads = new Map(
-    [...schemas.payloads.values()].map(({ eventName, type }) => {
-      const payload = new Fields()
-      payload.addRecord(['payload'], type, 0)
-      return [eventName, payload] as const
-    }),
-  )
+  const payloads = new Map<string, Fields[]>()
+  for (const { eventName, type } of schemas.all) {
+    const payload = new Fields()
+    payload.addRecord(['payload'], type, 0)
+    payloads.set(eventName, [...(payloads.get(eventName) ?? []), payload])
+  }
   return {
     eventNames: [...payloads.keys()],
     fieldsOf: (eventNames) => {
@@ -69,9 +69,9 @@ class Fields {
 
 /** The one type that a value has where it is there; undefined where it may have several. */
 function valueType(type: Type): Type | undefined {
-  const { UnwrappedUnionType, WrappedUnionType, NullType } = avro.types
-  if (!(type instanceof UnwrappedUnionType) && !(type instanceof WrappedUnionType)) return type
-  const [first, ...others] = type.types.filter((branch) => !(branch instanceof NullType))
+  const branches = branchesOf(type)
+  if (branches === undefined) return type
+  const [first, ...others] = branches.filter((branch) => !(branch instanceof avro.types.NullType))
   if (first === undefined) return undefined
   return others.every((other) => kindOf(other) === kindOf(first) && kindOf(first) !== 'object') ? first : undefined
 }
@@ -80,6 +80,8 @@ function kindOf(type: Type): FieldType {
   const { types } = avro
   if (type instanceof types.RecordType) return 'object'
   if (type instanceof types.ArrayType) return 'list'
+  // A number from Avro, and from JSON perhaps text.
+  if (decimalScale(type) !== undefined) return 'any'
   switch (type.typeName) {
     case 'boolean':
       return 'boolean'

@@ -1,4 +1,5 @@
 import avro, { type Type } from 'avsc'
+import { decimalScale } from './avro-type.ts'
 
 /**
  * Whether a parsed JSON value fits an Avro type. `fits` runs for every event and only answers yes or no; `explain` runs
@@ -41,7 +42,7 @@ class CheckBuilder {
       const symbols = new Set<unknown>(type.symbols)
       return leaf(`one of ${type.symbols.join(', ')}`, (value) => symbols.has(value))
     }
-    return primitive(type)
+    return decimalScale(type) === undefined ? primitive(type) : decimal
   }
 
   private record(type: InstanceType<typeof avro.types.RecordType>): Check {
@@ -131,6 +132,12 @@ function primitive(type: Type): Check {
       return leaf('text', (value) => typeof value === 'string')
   }
 }
+
+/** A number as it is decoded, or text, as JSON has sent the bytes of it before they were numbers. */
+const decimal = leaf(
+  'a number',
+  (value) => (typeof value === 'number' && Number.isFinite(value)) || typeof value === 'string',
+)
 
 function leaf(expected: string, fits: (value: unknown) => boolean): Check {
   return { fits, expected, explain: (found) => ({ path: [], found, expected }) }

@@ -4,6 +4,7 @@ import type { GroupControl, RecordBatch } from '../core/ports/log.ts'
 import type { Logger } from '../core/ports/logger.ts'
 import type { RuleFeed } from './rule-feed.ts'
 import { type BatchReport, isRecoverable, type PartitionTask } from './task.ts'
+import type { SchemaLoader } from './wire/schema-loader.ts'
 
 export interface PartitionSlotOptions {
   readonly partition: number
@@ -15,6 +16,8 @@ export interface PartitionSlotOptions {
   readonly onBatch: (done: { report: BatchReport; position: number; batch: RecordBatch | undefined }) => void
   /** A batch does not begin while the rules are too old to judge its events by. */
   readonly feed: Pick<RuleFeed, 'fresh' | 'untilFresh'>
+  /** Nor before the schemas that its events were written by are known; undefined: Avro is not decoded. */
+  readonly schemas?: Pick<SchemaLoader, 'untilLoaded'> | undefined
   /** Told whenever the partition begins or ceases to be failed, with what it failed with. */
   readonly onFailed: (failure: unknown) => void
   /** How long a failed partition waits before it is tried again, ms; default 30,000. */
@@ -124,6 +127,9 @@ export class PartitionSlot {
     const task = this.#task
     if (task === undefined) return batch.fetchOffset
     if (batch.fetchOffset > task.position) return task.position
+    const { schemas } = this.#options
+    const waiting = { signal: this.#gone.signal, alive: () => control.heartbeat() }
+    if (schemas !== undefined && !(await schemas.untilLoaded(batch.records, waiting))) return task.position
     try {
       await this.#workOff(task, batch, () => control.heartbeat())
       return task.position

@@ -20,6 +20,7 @@ import { PartitionTask, type TaskOptions } from './task.ts'
 import { runTicker } from './ticker.ts'
 import { createTopology } from './topology.ts'
 import { outputPartitions, prepareWorkerTopics } from './worker-topics.ts'
+import type { SchemaLoader } from './wire/schema-loader.ts'
 import { reportBatch } from './worker-metrics.ts'
 
 export interface WorkerOptions {
@@ -31,6 +32,8 @@ export interface WorkerOptions {
   readonly application: string
   readonly topics: Topics
   readonly normalize: (raw: Buffer | null) => Normalized
+  /** Learns the schemas of events in Avro before `normalize` meets them; undefined: none are decoded. */
+  readonly schemas?: SchemaLoader | undefined
   /** Opens the store of a partition; the worker closes it. */
   readonly openStore: (partition: number) => Promise<OrderedKv>
   /** Partitions that have a store here already: the group gives this worker those rather than others. */
@@ -172,6 +175,9 @@ export class Worker {
       ...opening.map(({ partition }) => `partition ${partition} is recovering`),
       ...failed.map(({ partition, failure }) => `partition ${partition} has failed: ${messageOf(failure)}`),
       ...(this.#feed.holding ? ['rule updates cannot be read; events wait until they can'] : []),
+      ...(this.#options.schemas?.holding === true
+        ? ['the schema registry cannot be asked; events in Avro wait until it can']
+        : []),
       ...(this.#stopping.signal.aborted ? ['the worker is stopping'] : []),
     ]
     return { alive: true, ready: reasons.length === 0, reasons }
@@ -259,6 +265,7 @@ export class Worker {
         this.#options.onBatch?.(partition, position, report.output.counts)
       },
       feed: this.#feed,
+      schemas: this.#options.schemas,
       onFailed: () => this.#endWhereNoneWorks(),
       ...(failedRetryMs === undefined ? {} : { failedRetryMs }),
     })

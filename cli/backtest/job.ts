@@ -1,6 +1,7 @@
 import type { ControlEntry } from '../../rules/control.ts'
 import type { PartitionSpan } from '../../pipeline/replay/span.ts'
 import type { KafkaSettings } from '../runtime.ts'
+import type { EventSettings } from '../schemas/event-reading.ts'
 import type { FinishedTally } from './tally.ts'
 
 /** Which rules judge the events. Plain data, so that each process compiles its own. */
@@ -35,7 +36,8 @@ export interface Job {
   readonly events: EventsToRead
   readonly candidate: RulesToTry
   readonly baseline: RulesToTry | undefined
-  readonly schemas: string | undefined
+  /** How events are read: each process asks the registry by itself. */
+  readonly reading: EventSettings
   readonly reorderWindowMs: number
   readonly dedupeWindowMs: number
 }

@@ -13,6 +13,7 @@ import type { Context } from '../command.ts'
 import { loadRulesFrom } from '../load-rules.ts'
 import { createProgress, formatCount } from '../progress.ts'
 import { type KafkaSettings, LOOK_PATIENCE_MS, withKafka } from '../runtime.ts'
+import type { EventSettings } from '../schemas/event-reading.ts'
 import { dayOrTime } from '../settings/day-or-time.ts'
 import { readBudgets, withSoftCaps } from './budgets.ts'
 import type { EventsToRead, RulesToTry } from './job.ts'
@@ -22,23 +23,23 @@ import { type Report, reportOf } from './report.ts'
 import { compile, entriesAbout, entriesOf } from './rules-to-try.ts'
 import { spool } from './spool.ts'
 
-export type BacktestSettings = Omit<KafkaSettings, 'brokers'> & {
-  readonly brokers: KafkaSettings['brokers'] | undefined
-  readonly rules: string
-  readonly events: string | undefined
-  readonly prefix: string | undefined
-  readonly from: string | undefined
-  readonly to: string | undefined
-  readonly against: string | undefined
-  readonly effective: 'written' | 'always'
-  readonly budget: readonly string[] | undefined
-  readonly top: number
-  readonly partitions: number
-  readonly processes: number | undefined
-  readonly schemas: string | undefined
-  readonly reorderWindow: number
-  readonly dedupeWindow: number
-}
+export type BacktestSettings = Omit<KafkaSettings, 'brokers'> &
+  EventSettings & {
+    readonly brokers: KafkaSettings['brokers'] | undefined
+    readonly rules: string
+    readonly events: string | undefined
+    readonly prefix: string | undefined
+    readonly from: string | undefined
+    readonly to: string | undefined
+    readonly against: string | undefined
+    readonly effective: 'written' | 'always'
+    readonly budget: readonly string[] | undefined
+    readonly top: number
+    readonly partitions: number
+    readonly processes: number | undefined
+    readonly reorderWindow: number
+    readonly dedupeWindow: number
+  }
 
 /** Runs the backtest that the settings ask for. Throws where anything of it cannot be had, before the first event is read. */
 export async function backtest(context: Context<BacktestSettings>): Promise<Report> {
@@ -137,7 +138,7 @@ async function run(
       events,
       candidate,
       baseline,
-      schemas: settings.schemas,
+      reading: readingOf(settings),
       reorderWindowMs: settings.reorderWindow,
       dedupeWindowMs: settings.dedupeWindow,
     }
@@ -217,4 +218,10 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** Of the settings, those that a process of its own needs to read events. */
+function readingOf(settings: BacktestSettings): EventSettings {
+  const { schemas, registry, registryDir, registryUser, registryPasswordFile, registryCaFile } = settings
+  return { schemas, registry, registryDir, registryUser, registryPasswordFile, registryCaFile }
 }

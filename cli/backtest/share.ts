@@ -8,7 +8,8 @@ import { readLines } from '../../connectors/files/lines.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { committedRecords } from '../../pipeline/replay/records.ts'
 import { createTopology } from '../../pipeline/topology.ts'
-import { loadNormalizer, withKafka } from '../runtime.ts'
+import { withKafka } from '../runtime.ts'
+import { type EventReading, withEvents } from '../schemas/event-reading.ts'
 import { PartitionEngine } from './engine.ts'
 import type { EventsToRead, Job, Outcome, RulesToTry, ShareProgress } from './job.ts'
 import { userIdBytes } from './routing.ts'
@@ -28,11 +29,14 @@ const REPORT_RECORDS = 5_000
 
 /** Runs the partitions of one process through the operators, under one set of rules or two. */
 export async function runShare(job: Job, parts: ShareParts): Promise<Outcome> {
-  const share = new Share(job, await loadNormalizer(job.schemas), parts)
-  const { events } = job
-  if (events.kind === 'file') await readFile(events, share, parts)
-  else await readTopic(events, share, parts)
-  return share.finish()
+  const { clock } = parts
+  return withEvents({ settings: job.reading, clock, logger: silentLogger }, async (reading) => {
+    const share = new Share(job, reading.normalize, parts)
+    const { events } = job
+    if (events.kind === 'file') await readFile(events, share, parts)
+    else await readTopic(events, share, { ...parts, over: reading.over })
+    return share.finish()
+  })
 }
 
 async function readFile(events: EventsToRead & { kind: 'file' }, share: Share, { signal }: ShareParts): Promise<void> {
@@ -43,15 +47,19 @@ async function readFile(events: EventsToRead & { kind: 'file' }, share: Share, {
   }
 }
 
-async function readTopic(events: EventsToRead & { kind: 'kafka' }, share: Share, parts: ShareParts): Promise<void> {
-  const { clock, signal } = parts
+async function readTopic(
+  events: EventsToRead & { kind: 'kafka' },
+  share: Share,
+  parts: ShareParts & Pick<EventReading, 'over'>,
+): Promise<void> {
+  const { clock, signal, over } = parts
   const mine = events.spans.filter(({ partition }) => share.owns(partition))
   const total = mine.reduce((sum, { start, end }) => sum + end - start, 0)
   let before = 0
   await withKafka({ clock, signal, logger: silentLogger, settings: events.settings }, async (log) => {
     for (const { partition, start, end } of mine) {
       const id = { topic: events.topic, partition }
-      for await (const records of committedRecords(log, id, { from: start, end })) {
+      for await (const records of committedRecords(over(log, events.topic), id, { from: start, end })) {
         if (signal.aborted) return
         for (const record of records) share.addRecord(record)
         await share.processFull((before + (records.at(-1)?.offset ?? start) - start) / total)

@@ -5,16 +5,17 @@ import { topicNames } from '../../core/topics.ts'
 import type { Context } from '../command.ts'
 import { type LedgerSettings, withOffice } from '../rewards/connection.ts'
 import { oneLine } from '../rewards/outcomes.ts'
-import { type KafkaSettings, loadNormalizer, withKafka } from '../runtime.ts'
+import { type KafkaSettings, withKafka } from '../runtime.ts'
+import { type EventSettings, withEvents } from '../schemas/event-reading.ts'
 import { dayOrTime } from '../settings/day-or-time.ts'
 import { textTable } from '../text-table.ts'
 import { type Actives, countActives } from './actives.ts'
 
 export type CostSettings = LedgerSettings &
+  EventSettings &
   Omit<KafkaSettings, 'brokers'> & {
     readonly brokers: KafkaSettings['brokers'] | undefined
     readonly prefix: string | undefined
-    readonly schemas: string | undefined
     readonly from: string | undefined
     readonly until: string | undefined
     /** pool, rule or type. */
@@ -62,10 +63,11 @@ async function crowdOf(
   if (brokers === undefined) {
     return { ...(actives === undefined ? {} : { actives }), ...(payers === undefined ? {} : { payers }) }
   }
-  const normalize = await loadNormalizer(settings.schemas)
   const { events } = topicNames(settings.prefix)
-  return withKafka({ ...context, settings: { ...settings, brokers } }, (log) =>
-    countActives(log, { topic: events, normalize, ...range, playersMax, signal }),
+  return withEvents(context, ({ normalize, over }) =>
+    withKafka({ ...context, settings: { ...settings, brokers } }, (log) =>
+      countActives(over(log, events), { topic: events, normalize, ...range, playersMax, signal }),
+    ),
   )
 }
 

@@ -2,6 +2,7 @@ import { type Command, command } from '../command.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { json, LEDGER, onePool } from '../settings/office.ts'
 import { setting } from '../settings/setting.ts'
+import { REGISTRY } from '../settings/registry.ts'
 import { BROKER_ADDRESS, prefix, schemas } from '../settings/shared.ts'
 
 const budgets = command({
@@ -87,6 +88,7 @@ const cost = command({
     brokers,
     prefix,
     schemas,
+    ...REGISTRY,
     playersMax,
     ...LEDGER,
     json,

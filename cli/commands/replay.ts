@@ -1,5 +1,8 @@
+import type { Log } from '../../core/ports/log.ts'
 import { command } from '../command.ts'
+import type { EventReading } from '../schemas/event-reading.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
+import { REGISTRY } from '../settings/registry.ts'
 import { setting } from '../settings/setting.ts'
 import { application, brokers, dedupeWindow, prefix, reorderWindow, schemas } from '../settings/shared.ts'
 
@@ -113,6 +116,7 @@ export const replay = command({
     state,
     prefix,
     schemas,
+    ...REGISTRY,
     reorderWindow,
     dedupeWindow,
     batchBytes,
@@ -128,21 +132,22 @@ export const replay = command({
     const { loadRulesFrom } = await import('../load-rules.ts')
     const { canAsk, confirm } = await import('../replay/confirmation.ts')
     const { replaySession } = await import('../replay/session.ts')
-    const { loadNormalizer, withKafka } = await import('../runtime.ts')
+    const { withKafka } = await import('../runtime.ts')
+    const { withEvents } = await import('../schemas/event-reading.ts')
+    const { topicNames } = await import('../../core/topics.ts')
     const { storeFolder } = await import('../worker-process.ts')
     const { openRocksDb } = await import('../../state/rocksdb.ts')
     const loaded = settings.rules === undefined ? undefined : await loadRulesFrom(settings.rules)
-    const normalize = await loadNormalizer(settings.schemas)
-    const code = await withKafka(context, (log) =>
+    const { events: topic } = topicNames(settings.prefix)
+    const replay = (log: Log, events: EventReading): Promise<number | undefined> =>
       replaySession({
-        log,
+        log: events.over(log, topic),
         context,
-        normalize,
+        normalize: events.normalize,
         rules: loaded,
         openStore: (partition) => openRocksDb(storeFolder(settings.state, settings.application, partition)),
         confirm: canAsk() ? (question) => confirm(question, signal) : undefined,
-      }),
-    )
-    return code
+      })
+    return withEvents(context, (events) => withKafka(context, (log) => replay(log, events)))
   },
 })

@@ -1,6 +1,7 @@
 import { command } from '../command.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
+import { REGISTRY } from '../settings/registry.ts'
 import { BROKER_ADDRESS, dedupeWindow, partitions, prefix, reorderWindow, schemas } from '../settings/shared.ts'
 
 const rules = setting('rules', {
@@ -121,6 +122,7 @@ export const rulesBacktest = command({
     partitions,
     processes,
     schemas,
+    ...REGISTRY,
     reorderWindow,
     dedupeWindow,
     ...KAFKA_SECURITY,

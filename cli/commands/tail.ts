@@ -1,8 +1,9 @@
 import { OncewardError } from '../../core/errors.ts'
 import { command } from '../command.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
+import { REGISTRY } from '../settings/registry.ts'
 import { setting } from '../settings/setting.ts'
-import { brokers, prefix } from '../settings/shared.ts'
+import { brokers, prefix, schemas } from '../settings/shared.ts'
 
 const topic = setting('topic', {
   type: 'text',
@@ -36,7 +37,8 @@ export const tail = command({
   summary: 'print the committed records of a topic, one JSON a line',
   description: `
     Each line has topic, partition, offset, key, timestamp (RFC 3339) and value (parsed where it is JSON). Bytes that are
-    no text stand under key_base64 and value_base64. Records of transactions that did not commit are never shown.
+    no text stand under key_base64 and value_base64; events in Avro are shown as JSON where a schema registry is named, with
+    the id of their schema under schema_id. Records of transactions that did not commit are never shown.
 
     First comes what is there, partition by partition; then, without --to-end, what is written, as it is written, until
     Ctrl-C.`,
@@ -45,10 +47,12 @@ export const tail = command({
     { line: 'onceward tail dlq --brokers localhost:9092 --from end', says: 'what is set aside from now on' },
     { line: 'onceward tail scores --brokers localhost:9092 --key u_123 --to-end', says: 'what one player scored' },
   ],
-  settings: [topic, brokers, prefix, toEnd, from, partition, key, ...KAFKA_SECURITY],
+  settings: [topic, brokers, prefix, toEnd, from, partition, key, schemas, ...REGISTRY, ...KAFKA_SECURITY],
   async run(context) {
     const { tail: tailTopic } = await import('../log-tools/tail.ts')
     const { LOOK_PATIENCE_MS, withKafka } = await import('../runtime.ts')
+    const { withEvents } = await import('../schemas/event-reading.ts')
+    const { topicNames } = await import('../../core/topics.ts')
     const { settings, signal, clock, terminal } = context
     const begin = placeOf(settings.from)
     if (typeof begin === 'number' && settings.partition === undefined) {
@@ -61,8 +65,12 @@ export const tail = command({
       toEnd: settings.toEnd,
       key: settings.key,
     }
-    await withKafka(context, (log) => tailTopic(options, { log, clock, signal, print: terminal.print }), {
-      patienceMs: LOOK_PATIENCE_MS,
+    const { events: topic } = topicNames(settings.prefix)
+    await withEvents(context, ({ avro, over }) => {
+      const parts = { clock, signal, print: terminal.print, avro: options.topic === topic ? avro?.decoder : undefined }
+      return withKafka(context, (log) => tailTopic(options, { ...parts, log: over(log, topic) }), {
+        patienceMs: LOOK_PATIENCE_MS,
+      })
     })
   },
 })

@@ -1,6 +1,7 @@
 import { topicNames } from '../../core/topics.ts'
 import { command } from '../command.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
+import { REGISTRY } from '../settings/registry.ts'
 import { setting } from '../settings/setting.ts'
 import {
   application,
@@ -91,6 +92,7 @@ export const worker = command({
     state,
     prefix,
     schemas,
+    ...REGISTRY,
     reorderWindow,
     dedupeWindow,
     tickAfter,

@@ -2,6 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import type { Clock } from '../../core/clock.ts'
 import { hasCode, OncewardError } from '../../core/errors.ts'
 import type { Log, LogRecord, PartitionReader, TopicPartition } from '../../core/ports/log.ts'
+import type { WireDecoder } from '../../operators/wire-decoder.ts'
+import { schemaIdOf } from '../../operators/wire-format.ts'
 import { nearest } from '../settings/nearest.ts'
 
 export interface TailOptions {
@@ -21,6 +23,8 @@ export interface TailParts {
   readonly signal: AbortSignal
   /** Takes whole lines. */
   readonly print: (text: string) => Promise<void>
+  /** Shows values in Avro as JSON; undefined: their bytes are shown. */
+  readonly avro?: Pick<WireDecoder, 'decode'> | undefined
 }
 
 /** How long one read of a silent partition waits; also how soon an abort is noticed. */
@@ -116,21 +120,34 @@ async function follow(reader: PartitionReader, start: number, { options, parts }
   }
 }
 
-async function printRecords(records: readonly LogRecord[], { key }: TailOptions, { print }: TailParts): Promise<void> {
+async function printRecords(
+  records: readonly LogRecord[],
+  { key }: TailOptions,
+  { print, avro }: TailParts,
+): Promise<void> {
   const wanted = key === undefined ? records : records.filter((record) => record.key?.toString() === key)
-  if (wanted.length > 0) await print(wanted.map((record) => `${recordLine(record)}\n`).join(''))
+  if (wanted.length > 0) await print(wanted.map((record) => `${recordLine(record, avro)}\n`).join(''))
 }
 
 /**
  * topic, partition, offset, key, timestamp (RFC 3339), value: parsed where it is JSON, text otherwise. Bytes that are no
- * UTF-8 stand under key_base64 and value_base64 with key and value null.
+ * UTF-8 stand under key_base64 and value_base64 with key and value null. A value in Avro that `avro` can decode is shown as
+ * JSON, with the id of its schema under schema_id.
  */
-export function recordLine(record: LogRecord): string {
+export function recordLine(record: LogRecord, avro?: TailParts['avro']): string {
   const key = bytesField('key', record.key)
-  const value = valueField(record.value)
+  const value = decodedField(record.value, avro) ?? valueField(record.value)
   const headers = record.headers === undefined ? '' : `,"headers":${headersJson(record.headers)}`
   const time = JSON.stringify(new Date(record.timestamp).toISOString())
   return `{"topic":${JSON.stringify(record.topic)},"partition":${record.partition},"offset":${record.offset},${key},"timestamp":${time},${value}${headers}}`
+}
+
+/** undefined where it is no Avro, or cannot be decoded. */
+function decodedField(bytes: Buffer | null, avro: TailParts['avro']): string | undefined {
+  const id = avro === undefined ? undefined : schemaIdOf(bytes)
+  if (bytes === null || id === undefined) return undefined
+  const decoded = avro?.decode(bytes)
+  return decoded?.ok === true ? `"value":${JSON.stringify(decoded.data)},"schema_id":${id}` : undefined
 }
 
 function valueField(bytes: Buffer | null): string {
