@@ -2,6 +2,7 @@ import { type Command, command } from '../command.ts'
 import { gatewayFile } from '../settings/gateway.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { json, policy, withoutReason } from '../settings/office.ts'
+import { REGISTRY } from '../settings/registry.ts'
 import {
   dropReason,
   LETTER_FILTERS,
@@ -15,7 +16,7 @@ import { setting } from '../settings/setting.ts'
 import { allowNonDurableDb, brokers, dedupeWindow, prefix, reorderWindow, schemas } from '../settings/shared.ts'
 
 const group = 'Dead letters'
-const KAFKA = [brokers, prefix, schemas, reorderWindow, dedupeWindow, ...KAFKA_SECURITY] as const
+const KAFKA = [brokers, prefix, schemas, ...REGISTRY, reorderWindow, dedupeWindow, ...KAFKA_SECURITY] as const
 const AUDIT = [
   setting('audit', {
     type: 'path',

@@ -10,19 +10,20 @@ import type { OfficeTerms } from '../../pipeline/review/resending.ts'
 import type { Context } from '../command.ts'
 import { withOffice } from '../rewards/connection.ts'
 import { mandateOf, policyNow } from '../rewards/mandate.ts'
-import { closing, type KafkaSettings, LOOK_PATIENCE_MS, loadNormalizer, withKafka } from '../runtime.ts'
+import { closing, type KafkaSettings, LOOK_PATIENCE_MS, withKafka } from '../runtime.ts'
+import { type EventReading, type EventSettings, withEvents } from '../schemas/event-reading.ts'
 
-export type DeskSettings = KafkaSettings & {
-  readonly prefix: string | undefined
-  readonly schemas: string | undefined
-  readonly reorderWindow: number
-  readonly dedupeWindow: number
-  readonly db?: string | undefined
-  readonly allowNonDurableDb?: boolean
-  readonly policy?: string | undefined
-  readonly audit?: string | undefined
-  readonly auditStream?: string
-}
+export type DeskSettings = KafkaSettings &
+  EventSettings & {
+    readonly prefix: string | undefined
+    readonly reorderWindow: number
+    readonly dedupeWindow: number
+    readonly db?: string | undefined
+    readonly allowNonDurableDb?: boolean
+    readonly policy?: string | undefined
+    readonly audit?: string | undefined
+    readonly auditStream?: string
+  }
 
 /**
  * Opens the desk on the log, and on the ledger and the audit log where they are named, hands it to `use` and closes all of it
@@ -32,21 +33,27 @@ export function withDesk<T>(
   context: Context<DeskSettings>,
   use: (desk: ReviewDesk, log: Log) => Promise<T>,
 ): Promise<T> {
-  const { settings, logger } = context
   return withKafka(
     context,
     (log) =>
-      withAudit(context, log, async (audit) => {
-        const options = await optionsOf(context, log, audit)
-        const { db, allowNonDurableDb = false } = settings
-        if (db === undefined) return use(new Desk(options), log)
-        const terms = await termsOf(context)
-        return withOffice({ settings: { db, allowNonDurableDb }, logger }, (office) =>
-          use(new Desk({ ...options, office, terms }), log),
-        )
-      }),
+      withEvents(context, (events) =>
+        withAudit(context, log, (audit) =>
+          withLedger(context, (ledger) => use(new Desk({ ...optionsOf(context, events), log, audit, ...ledger }), log)),
+        ),
+      ),
     { patienceMs: LOOK_PATIENCE_MS },
   )
+}
+
+async function withLedger<T>(
+  context: Context<DeskSettings>,
+  use: (ledger: Pick<DeskOptions, 'office' | 'terms'>) => Promise<T>,
+): Promise<T> {
+  const { settings, logger } = context
+  const { db, allowNonDurableDb = false } = settings
+  if (db === undefined) return use({})
+  const terms = await termsOf(context)
+  return withOffice({ settings: { db, allowNonDurableDb }, logger }, (office) => use({ office, terms }))
 }
 
 async function withAudit<T>(
@@ -61,20 +68,18 @@ async function withAudit<T>(
   return closing(audit, () => use(audit))
 }
 
-async function optionsOf(
+function optionsOf(
   { settings, clock, random, logger }: Context<DeskSettings>,
-  log: Log,
-  audit: AuditLog | undefined,
-): Promise<DeskOptions> {
+  { normalize, avro }: EventReading,
+): Omit<DeskOptions, 'log' | 'audit'> {
   return {
-    log,
     topics: topicNames(settings.prefix),
     prefix: settings.prefix ?? '',
     clock,
     random,
     logger,
-    audit,
-    normalize: await loadNormalizer(settings.schemas),
+    normalize,
+    learn: avro && ((events) => avro.loader.load(events)),
     nextCommandId: () => randomUUID(),
     reorderWindowMs: settings.reorderWindow,
     dedupeWindowMs: settings.dedupeWindow,

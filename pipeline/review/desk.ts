@@ -124,7 +124,7 @@ export class Desk implements ReviewDesk {
     const { log, topics, normalize, office, reorderWindowMs, dedupeWindowMs } = this.#options
     const partitions = await partitionCount(log, topics.events)
     const rules = await this.#rules()
-    const watermarks = await watermarksOf(log, { name: topics.events, partitions }, normalize)
+    const watermarks = await watermarksOf(log, { name: topics.events, partitions }, this.#options)
     const whereabouts = (partition: number): Whereabouts => {
       return { rules, reorderWindowMs, dedupeWindowMs, watermark: watermarks[partition] }
     }

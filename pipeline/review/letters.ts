@@ -99,6 +99,9 @@ export class RecordsAt {
   }
 }
 
+/** Learns the schemas of events in Avro before they are read; rejects where the registry cannot be asked. */
+export type Learn = (events: readonly { readonly value: Buffer | null }[]) => Promise<void>
+
 /** The whole of what was set aside, or why it cannot be had any more, as a sentence. */
 export type Whole = { readonly ok: true; readonly bytes: Buffer } | { readonly ok: false; readonly detail: string }
 

@@ -16,7 +16,7 @@ import type { Logger } from '../../core/ports/logger.ts'
 import type { LetterOutcome } from '../../core/ports/review.ts'
 import type { Random } from '../../core/random.ts'
 import { placeOf } from './letter.ts'
-import { type LetterSource, lettersAt, wholeOf } from './letters.ts'
+import { type Learn, type LetterSource, lettersAt, wholeOf } from './letters.ts'
 import {
   type Opened,
   outcomeOf,
@@ -38,6 +38,8 @@ export interface ReviewerParts extends LetterSource {
   /** Begins the names of the transactional ids: the prefix of the topics. */
   readonly prefix: string
   readonly audit: AuditLog | undefined
+  /** Undefined: no event is in Avro. */
+  readonly learn: Learn | undefined
 }
 
 /** Letters in one transaction. */
@@ -230,13 +232,14 @@ interface Chunk {
 }
 
 /** The letters of one partition with their bodies, some at a time. */
-async function* chunksOf(source: LetterSource, partition: number, offsets: readonly number[]): AsyncGenerator<Chunk> {
+async function* chunksOf(source: ReviewerParts, partition: number, offsets: readonly number[]): AsyncGenerator<Chunk> {
   let chunk: Chunk = { opened: [], missing: [] }
   let bytes = 0
   for await (const { offset, letter } of lettersAt(source, partition, offsets)) {
     if (letter === undefined) chunk.missing.push(`${partition}-${offset}`)
     else {
       const whole = await wholeOf(source.log, letter)
+      if (whole.ok) await source.learn?.([{ value: whole.bytes }])
       chunk.opened.push({ letter, whole })
       bytes += whole.ok ? whole.bytes.length : 0
     }

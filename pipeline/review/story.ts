@@ -62,6 +62,7 @@ async function sourceText({ log }: ReviewerParts, { record: { source, from } }: 
 
 async function prospectText(parts: ReviewerParts, { letter, reviews, around, order }: StoryOptions): Promise<string> {
   const whole = await wholeOf(parts.log, letter)
+  if (whole.ok) await parts.learn?.([{ value: whole.bytes }])
   const facts = { decision: reviews.of(letter.id), whole, now: parts.clock.now() }
   const verdict = decide(letter, order, facts, around)
   switch (verdict.kind) {

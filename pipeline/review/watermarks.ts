@@ -3,6 +3,7 @@ import type { Log, LogRecord } from '../../core/ports/log.ts'
 import { TICK_HEADER } from '../../core/topics.ts'
 import type { Normalized } from '../../operators/normalize.ts'
 import { committedRecords, partitionsOf } from '../replay/records.ts'
+import type { Learn } from './letters.ts'
 
 /** Offsets at the end of a partition that are looked at. */
 const TAIL_RECORDS = 200
@@ -14,7 +15,7 @@ const TAIL_RECORDS = 200
 export async function watermarksOf(
   log: Log,
   topic: { readonly name: string; readonly partitions: number },
-  normalize: (raw: Buffer | null) => Normalized,
+  { normalize, learn }: { readonly normalize: (raw: Buffer | null) => Normalized; readonly learn: Learn | undefined },
 ): Promise<readonly (number | undefined)[]> {
   const ids = partitionsOf(topic.name, topic.partitions)
   const bounds = await log.bounds(ids)
@@ -23,6 +24,7 @@ export async function watermarksOf(
     let greatest: number | undefined
     const from = Math.max(0, (bounds[index]?.end ?? 0) - TAIL_RECORDS)
     for await (const records of committedRecords(log, id, { from })) {
+      await learn?.(records)
       for (const record of records) {
         const ts = timeOf(record, normalize)
         if (ts !== undefined && ts > (greatest ?? Number.NEGATIVE_INFINITY)) greatest = ts

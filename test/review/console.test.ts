@@ -4,6 +4,7 @@ import { type Console, createConsole } from '../../connectors/console/server.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import type { ReviewDesk } from '../../core/ports/review.ts'
+import { Desk } from '../../pipeline/review/desk.ts'
 import { bet, DAY, letterOf, ReviewLab, taskLetter, TOPICS } from './office.ts'
 
 const BROKEN = letterOf(bet('e1', { payload: { bet: '1', win: 2, currency: 'EUR' } }))
@@ -104,11 +105,11 @@ describe('reading', () => {
   test('pages of a list come to every letter once', async () => {
     const ids = await lab.post(Array.from({ length: 7 }, () => BROKEN))
     const found: unknown[] = []
-    for (let cursor = ''; ; ) {
+    for (let cursor: string | null = ''; cursor !== null; ) {
       const { body } = await get(`/v1/dlq?limit=3${cursor === '' ? '' : `&cursor=${cursor}`}`)
-      found.push(...(body['letters'] as { id: string }[]).map(({ id }) => id))
-      if (body['next_cursor'] === null) break
-      cursor = String(body['next_cursor'])
+      const page = body as { letters: { id: string }[]; next_cursor: string | null }
+      found.push(...page.letters.map(({ id }) => id))
+      cursor = page.next_cursor
     }
     expect(found).toEqual(ids)
   })
@@ -239,12 +240,23 @@ describe('what cannot be read is refused, and nothing is done', () => {
 })
 
 describe('when it cannot', () => {
-  const failing = (error: unknown): ReviewDesk =>
-    ({
-      ...lab.desk().desk,
-      count: () => Promise.reject(error as Error),
-      show: () => Promise.reject(error as Error),
-    }) as ReviewDesk
+  /** A desk where nothing can be counted or shown. */
+  class FailingDesk extends Desk {
+    readonly #error: Error
+
+    constructor(error: Error) {
+      super(lab.deskOptions())
+      this.#error = error
+    }
+
+    override count(): Promise<never> {
+      return Promise.reject(this.#error)
+    }
+
+    override show(): Promise<never> {
+      return Promise.reject(this.#error)
+    }
+  }
 
   test('because the log or the ledger is away: 503, and when to come again', async () => {
     for (const code of [
@@ -254,7 +266,7 @@ describe('when it cannot', () => {
       'ONCEWARD_E_LOG_FENCED',
     ] as const) {
       await server.close()
-      await open(failing(new OncewardError(code, 'secret words')))
+      await open(new FailingDesk(new OncewardError(code, 'secret words')))
       const answer = await get('/v1/dlq/count')
       expect(answer).toMatchObject(refusal(503, code))
       expect(answer.headers.get('retry-after')).toBe('5')
@@ -263,7 +275,7 @@ describe('when it cannot', () => {
 
   test('because of a defect: 500 without a word of it', async () => {
     await server.close()
-    await open(failing(new TypeError('secret words')))
+    await open(new FailingDesk(new TypeError('secret words')))
     expect((await get('/v1/dlq/0-0')).body).toEqual({
       error: { code: 'ONCEWARD_E_INTERNAL', message: 'this has failed here; it is in the log' },
     })

@@ -149,8 +149,9 @@ describe('a decision', () => {
 
   test('a letter from what was sent again is a new one, and its story tells all of it', async () => {
     const [first = ''] = await lab.post([letterOf(bet('e1'))])
-    const { desk, run } = lab.desk()
-    await run(REPROCESS)
+    const person = lab.desk()
+    const { desk } = person
+    await person.run(REPROCESS)
     const step = {
       letter: first,
       was: 'schema',
@@ -168,7 +169,7 @@ describe('a decision', () => {
     })
     expect(story.after).toMatchObject([{ id: second, cause: 'late', tries: 1 }])
     expect((await desk.show(second)).before).toMatchObject([{ id: first }])
-    expect((await run(DROP, [second]))[0]).toMatchObject({ kind: 'done', to: 'dropped' })
+    expect((await person.run(DROP, [second]))[0]).toMatchObject({ kind: 'done', to: 'dropped' })
     await expect(desk.show('5-5')).rejects.toMatchObject({ code: 'ONCEWARD_E_LETTER_UNKNOWN' })
   })
 })

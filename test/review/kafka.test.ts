@@ -60,7 +60,14 @@ interface Fed {
 function fed(topic: string, kind: Kind, n: number): Fed {
   const userId = `u_${n % PLAYERS}`
   const eventId = `${kind}_${n}`
-  const behind = { good: 0, schema: (n % 50) * 1_000, laterLate: 10 * MINUTE, future: -10 * MINUTE, late: 120 * MINUTE, lateStrict: 90 * MINUTE }
+  const behind = {
+    good: 0,
+    schema: (n % 50) * 1_000,
+    laterLate: 10 * MINUTE,
+    future: -10 * MINUTE,
+    late: 120 * MINUTE,
+    lateStrict: 90 * MINUTE,
+  }
   const deposit = kind === 'lateStrict'
   const bet = kind === 'schema' || kind === 'laterLate' ? `${n}` : 1
   const value = JSON.stringify({
@@ -122,7 +129,8 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
   })
 
   function feed(): Fed[] {
-    const of = (kind: Kind, count: number): Fed[] => Array.from({ length: count }, (_, n) => fed(topics.events, kind, n))
+    const of = (kind: Kind, count: number): Fed[] =>
+      Array.from({ length: count }, (_, n) => fed(topics.events, kind, n))
     const { schema, laterLate, future, late, lateStrict } = COUNT
     return [
       // They bring every partition to the time of now.
@@ -150,7 +158,10 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
       const closed = { ...plain, poolId: 'empty', terms: terms({ budget: 0n, whenClosed: 'dlq' }) }
       const paidTasks = Array.from({ length: COUNT.payout }, (_, n) => entry(n, plain))
       const closedTasks = Array.from({ length: COUNT.budget_closed }, (_, n) => entry(LETTERS + n, closed))
-      const { refused } = await ledger.book([...paidTasks, ...closedTasks].map((task) => created(task)), admit)
+      const { refused } = await ledger.book(
+        [...paidTasks, ...closedTasks].map((task) => created(task)),
+        admit,
+      )
       expect(refused).toHaveLength(COUNT.budget_closed)
       const sent = await send(ledger, COUNT.payout)
       await ledger.settle(sent.map((claimed) => failure(claimed, false)))
@@ -163,10 +174,21 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
           detail: detail ?? 'HTTP 422',
           user_id: userId,
           source: { topic: topics.rewards, partition: 0, offset: n },
-          raw: JSON.stringify({ type: 'reward_task.created', reward_task_id: taskId, user_id: userId, origin: { rule_id: 'r_test' } }),
+          raw: JSON.stringify({
+            type: 'reward_task.created',
+            reward_task_id: taskId,
+            user_id: userId,
+            origin: { rule_id: 'r_test' },
+          }),
         }
         const partition = partitionOf(userId, PARTITIONS)
-        return { topic: topics.dlq, partition, key: userId, value: JSON.stringify(letter), timestamp: systemClock.now() }
+        return {
+          topic: topics.dlq,
+          partition,
+          key: userId,
+          value: JSON.stringify(letter),
+          timestamp: systemClock.now(),
+        }
       })
     } finally {
       await ledger.close()
@@ -176,7 +198,7 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
   async function fine(args: readonly string[]): Promise<Ended> {
     const ended = await runCli(args)
     if (ended.code !== 0) {
-      const worker = running.map(({ stderr }) => stderr()).join('')
+      const worker = running.map((each) => each.stderr()).join('')
       throw new Error(`${args.slice(0, 3).join(' ')} ended with ${ended.code}: ${ended.stderr}${worker}`)
     }
     return ended
@@ -193,26 +215,34 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
     return found
   }
 
-  async function counts(...filter: readonly string[]): Promise<{
+  interface Counts {
     readonly letters: number
     readonly by_status: Readonly<Record<string, number>>
     readonly by_cause: Readonly<Partial<Record<DlqReason, number>>>
-  }> {
+  }
+
+  async function counts(...filter: readonly string[]): Promise<Counts> {
     const { stdout } = await fine(on('dlq', 'count', '--json', ...filter))
-    return JSON.parse(stdout) as Awaited<ReturnType<typeof counts>>
+    return JSON.parse(stdout) as Counts
   }
 
   /** Two people type the same at once; answers what each was told at the end, and of which letters that they did it. */
   async function both(...args: readonly string[]): Promise<{ readonly summary: Summary; readonly done: string[] }[]> {
     const typed = await Promise.all(
-      ['ann', 'bob'].map((name) => runCli(on('dlq', ...args, '--as', name, '--yes', '--json'), { environment: { ONCEWARD_DB: db } })),
+      ['ann', 'bob'].map((name) =>
+        runCli(on('dlq', ...args, '--as', name, '--yes', '--json'), { environment: { ONCEWARD_DB: db } }),
+      ),
     )
     return typed.map(({ code, stdout, stderr }) => {
-      const lines = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+      const lines = stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
       const last = lines.at(-1)
       if ((code !== 0 && code !== 1) || last === undefined) throw new Error(`ended with ${code}: ${stderr}`)
       // Where nothing was left to do for one of them, a dry run is all there was.
-      const summary = last['phase'] === 'done' ? (last as unknown as Summary) : { letters: 0, done: 0, decided: 0, refused: 0 }
+      const summary =
+        last['phase'] === 'done' ? (last as unknown as Summary) : { letters: 0, done: 0, decided: 0, refused: 0 }
       const done = lines.filter(({ phase, kind }) => phase === 'done' && kind === 'done').map(({ id }) => String(id))
       expect(done).toHaveLength(summary.done)
       return { summary, done }
@@ -239,7 +269,17 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
 
   test('two who fix all of the same error at once share it: each letter once', async () => {
     const wrong = COUNT.schema + COUNT.laterLate
-    const told = await both('fix', '--cause', 'schema', '--error', 'payload.bet is', '--set', 'payload.bet=1', '--reason', 'texts')
+    const told = await both(
+      'fix',
+      '--cause',
+      'schema',
+      '--error',
+      'payload.bet is',
+      '--set',
+      'payload.bet=1',
+      '--reason',
+      'texts',
+    )
     requireShared(told, wrong)
     await settled()
     const found = await counts()
@@ -296,7 +336,9 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
       const header = headers?.[REPROCESSED_HEADER]
       if (header === undefined) return []
       const { history } = JSON.parse(String(header)) as { history: { letter: string }[] }
-      return [`${(JSON.parse(String(value)) as { event_id: string }).event_id} ${history.map((step) => step.letter).join(' ')}`]
+      return [
+        `${(JSON.parse(String(value)) as { event_id: string }).event_id} ${history.map((step) => step.letter).join(' ')}`,
+      ]
     })
     expect(steps).toHaveLength(schema + 2 * laterLate + future + late)
     expect(new Set(steps).size).toBe(steps.length)
@@ -311,7 +353,7 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
       const score = JSON.parse(String(value)) as { rule_id: string; user_id: string; points: number }
       if (score.rule_id === 'r_bets') scored.set(score.user_id, (scored.get(score.user_id) ?? 0) + score.points)
     }
-    expect([...scored].toSorted()).toEqual([...points].toSorted())
+    expect(scored).toEqual(points)
   }, 120_000)
 
   test('one letter tells its whole story', async () => {

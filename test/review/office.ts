@@ -2,7 +2,7 @@
 import { type EmbeddedLog, openEmbeddedLog } from '../../connectors/log/embedded/log.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { DlqReason, DlqRecord } from '../../core/model/dlq.ts'
-import type { Log, LogRecord, OutRecord } from '../../core/ports/log.ts'
+import type { LogRecord, OutRecord } from '../../core/ports/log.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
 import type { LetterOutcome, LetterView, ReviewDesk, ReviewOrder } from '../../core/ports/review.ts'
 import { seededRandom } from '../../core/random.ts'
@@ -77,25 +77,28 @@ export class ReviewLab {
     return ids.slice(-letters.length)
   }
 
-  /** Somebody's desk, on `log` where they see it differently. */
-  desk(options: Partial<DeskOptions> & { readonly seed?: number } = {}): TestDesk {
-    const { seed = 1, ...given } = options
+  deskOptions(): DeskOptions {
     const name = `desk${++this.#desks}`
     let commands = 0
-    const desk = new Desk({
+    return {
       log: this.log,
       topics: TOPICS,
       prefix: 't.',
       clock: this.clock,
-      random: seededRandom(seed),
+      random: seededRandom(1),
       logger: silentLogger,
       audit: undefined,
+      learn: undefined,
       normalize,
       nextCommandId: () => `${name}-${++commands}`,
       reorderWindowMs: 60_000,
       dedupeWindowMs: 86_400_000,
-      ...given,
-    })
+    }
+  }
+
+  /** Somebody's desk, on `log` where they see it differently. */
+  desk(given: Partial<DeskOptions> = {}): TestDesk {
+    const desk = new Desk({ ...this.deskOptions(), ...given })
     const all = async (ids: readonly string[] | undefined): Promise<readonly string[]> =>
       ids ?? (await collect(desk.letters({ states: ['open'] }))).map(({ id }) => id)
     return {
@@ -110,7 +113,7 @@ export class ReviewLab {
     const found: LogRecord[] = []
     for (let p = 0; p < count; p++) {
       if (partition !== undefined && p !== partition) continue
-      for await (const records of committedRecords(this.log as Log, { topic, partition: p })) found.push(...records)
+      for await (const records of committedRecords(this.log, { topic, partition: p })) found.push(...records)
     }
     return found
   }
