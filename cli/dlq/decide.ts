@@ -41,7 +41,8 @@ export async function decideLetters(
       await terminal.print(`${none}\n`)
       return EXIT.fine
     }
-    const forecast = await through(context, { phase: 'forecast', outcomes: desk.forecast(order, ids) })
+    const forecast = new OutcomeTally()
+    await through(context, { phase: 'forecast', tally: forecast, outcomes: desk.forecast(order, ids) })
     if (signal.aborted) return undefined
     await tell(context, 'forecast', forecast)
     if (forecast.done === 0) return exitOf(forecast)
@@ -59,24 +60,33 @@ async function carryOut(
 ): Promise<number | undefined> {
   const { terminal } = context
   const progress = createProgress({ ...context, label: order.name, unit: 'letters' })
-  const result = await through(context, {
-    phase: 'done',
-    outcomes: desk.carryOut(order, ids),
-    advance: (done) => progress.update({ done, share: done / ids.length }),
-  })
-  progress.finish(`${order.name}: ${result.summary()}`)
-  await tell(context, 'done', result)
-  if (result.seen < ids.length) {
-    terminal.note(
-      `stopped after ${formatCount(result.seen)} of ${formatCount(ids.length)} letters; the same command again goes on`,
-    )
-    return undefined
+  const result = new OutcomeTally()
+  const end = async (): Promise<void> => {
+    progress.finish(`${order.name}: ${result.summary()}`)
+    await tell(context, 'done', result)
+    if (result.seen === ids.length) return
+    const [done, all] = [formatCount(result.seen), formatCount(ids.length)]
+    terminal.note(`stopped after ${done} of ${all} letters; the same command again goes on`)
   }
-  return exitOf(result)
+  try {
+    await through(context, {
+      phase: 'done',
+      tally: result,
+      outcomes: desk.carryOut(order, ids),
+      advance: (done) => progress.update({ done, share: done / ids.length }),
+    })
+  } catch (error) {
+    // What was done before stands, whatever has come in between.
+    await end()
+    throw error
+  }
+  await end()
+  return result.seen < ids.length ? undefined : exitOf(result)
 }
 
 interface Pass {
   readonly phase: 'forecast' | 'done'
+  readonly tally: OutcomeTally
   readonly outcomes: AsyncIterable<readonly LetterOutcome[]>
   readonly advance?: (done: number) => void
 }
@@ -84,9 +94,8 @@ interface Pass {
 /** Between two transactions it may be stopped. */
 async function through(
   { settings, signal, terminal }: Context<DecideSettings>,
-  { phase, outcomes, advance }: Pass,
-): Promise<OutcomeTally> {
-  const tally = new OutcomeTally()
+  { phase, tally, outcomes, advance }: Pass,
+): Promise<void> {
   for await (const some of outcomes) {
     tally.add(some)
     if (settings.json) {
@@ -95,7 +104,6 @@ async function through(
     advance?.(tally.seen)
     if (signal.aborted) break
   }
-  return tally
 }
 
 async function tell(

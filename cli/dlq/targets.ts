@@ -53,7 +53,7 @@ export async function targetsOf(
       `${what}; write ids, or filters such as --cause schema or --status open`,
     )
   }
-  if (letter !== undefined) return letter.slice(0, limit)
+  if (letter !== undefined) return [...new Set(letter)].slice(0, limit)
   const ids: string[] = []
   for await (const { id } of desk.letters({ states: ['open'], ...definedOnly(filter) })) {
     if (ids.length >= limit || signal.aborted) break

@@ -2,8 +2,8 @@
  * Dead letters of five causes on a real Kafka and a real Postgres, decided by people at two terminals at once. How many
  * letters: ONCEWARD_LETTERS.
  */
-import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '@databases/pg-migrations'
@@ -369,5 +369,85 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
     expect(people.stdout).toMatch(/it has become\n/)
     const list = await fine(on('dlq', 'list', '--limit', '3'))
     expect(list.stdout.split('\n')).toHaveLength(5)
+  }, 60_000)
+
+  /** More letters, of a player of their own. */
+  async function more(userId: string, count: number): Promise<void> {
+    const letter: DlqRecord = {
+      type: 'dlq',
+      reason: 'schema',
+      detail: 'ts is missing',
+      user_id: userId,
+      source: null,
+      raw: '{}',
+    }
+    const records = Array.from({ length: count }, (_, n) => ({
+      topic: topics.dlq,
+      partition: n % PARTITIONS,
+      key: userId,
+    }))
+    await produce(records.map((record) => ({ ...record, value: JSON.stringify(letter), timestamp: systemClock.now() })))
+  }
+
+  test.each(['SIGKILL', 'SIGINT'] as const)(
+    'one who is stopped by %s in the middle has done whole transactions, and another goes on',
+    async (signal) => {
+      const [user, count] = [`u_${signal}`, 4 * 700]
+      await more(user, count)
+      const line = on('dlq', 'drop', '--user', user, '--reason', 'stopped', '--yes', '--json')
+      const stopped = startCli([...line, '--as', 'ann'])
+      running.push(stopped)
+      await stopped.until(({ stdout }) => stdout.includes('"phase":"done","kind":"done"'), 60_000)
+      stopped.child.kill(signal)
+      const ended = await stopped.ended
+      if (signal === 'SIGINT' && ended.code !== 0)
+        expect([ended.code, ended.stderr]).toEqual([130, expect.stringMatching(/the same command again goes on/)])
+      const next = await fine([...line, '--as', 'bob'])
+      const { done } = JSON.parse(next.stdout.trimEnd().split('\n').at(-1) ?? '') as { done?: number }
+      const decided = (await read(topics.dlqReviews)).flatMap(({ value }) => {
+        const review = JSON.parse(String(value)) as { letter: string; actor: string; reason: string }
+        return review.reason === 'stopped' ? [review] : []
+      })
+      const mine = new Set(
+        (await read(topics.dlq)).flatMap(({ key, partition, offset }) =>
+          String(key) === user ? [`${partition}-${offset}`] : [],
+        ),
+      )
+      const onThese = decided.filter(({ letter }) => mine.has(letter))
+      expect(onThese).toHaveLength(count)
+      expect(new Set(onThese.map(({ letter }) => letter)).size).toBe(count)
+      expect(onThese.filter(({ actor }) => actor === 'bob')).toHaveLength(done ?? 0)
+    },
+    120_000,
+  )
+
+  test('over HTTP it is the same, with a key of the gateway, and in the audit log', async () => {
+    await more('u_http', 3)
+    const key = 'a key for tests'
+    const file = join(dir, 'gateway.yaml')
+    const hash = createHash('sha256').update(key).digest('hex')
+    const entry = `{ name: console, scopes: [dlq:read, dlq:write], keys: [{ id: c1, hash: "sha256:${hash}" }] }`
+    writeFileSync(file, `sources:\n  - ${entry}\n`)
+    const audit = join(dir, 'audit')
+    const serving = startCli(on('dlq', 'serve', '--gateway-file', file, '--port', '0', '--audit', audit))
+    running.push(serving)
+    await serving.until(({ stderr }) => stderr.includes('/v1/dlq'), 60_000)
+    const origin = /http:\/\/[^/]+/.exec(serving.stderr())?.[0] ?? ''
+    const call = async (path: string, body?: object): Promise<unknown> => {
+      const headers = { 'x-api-key': key, 'content-type': 'application/json', 'x-actor': 'ann' }
+      const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+      return (await fetch(`${origin}${path}`, { headers, ...init })).json()
+    }
+    expect(await call('/v1/dlq/count?user=u_http')).toMatchObject({ letters: 3, by_status: { open: 3 } })
+    const order = { filter: { user: 'u_http' }, reason: 'test' }
+    expect(await call('/v1/dlq/drop', order)).toMatchObject({ dry_run: true, done: 3 })
+    expect(await call('/v1/dlq/drop', { ...order, dry_run: false })).toMatchObject({ done: 3, more: false })
+    expect(await call('/v1/dlq?user=u_http')).toMatchObject({
+      letters: [1, 2, 3].map(() => ({ decision: { by: 'console/ann' } })),
+    })
+    serving.child.kill('SIGTERM')
+    expect(await serving.ended).toMatchObject({ code: 0 })
+    const segments = readdirSync(join(audit, 'dlq')).map((name) => readFileSync(join(audit, 'dlq', name), 'utf8'))
+    expect(segments.join('')).toMatch(/dlq drop.*console\/ann/)
   }, 60_000)
 })
