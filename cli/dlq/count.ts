@@ -30,7 +30,7 @@ export function countsText({ letters, byState, groups, share, unreadable }: Lett
   ])
   return [
     ...(rows.length === 0 ? [] : [textTable([['LETTERS', 'CAUSE', 'DAY', 'STATUS', 'ERROR'], ...rows], 'texts'), '\n']),
-    `${formatCount(letters)} letters: ${states.join(', ')}\n`,
+    `${formatCount(letters)} ${letters === 1 ? 'letter' : 'letters'}: ${states.join(', ')}\n`,
     ...(share === null ? [] : [`${shareText(share)}\n`]),
     ...(unreadable === 0 ? [] : [`${formatCount(unreadable)} records are no dead letters, and are left out\n`]),
   ].join('')

@@ -159,6 +159,9 @@ function changesOf(letter: Letter, event: PlayerEvent): string[] {
   if (letter.userId !== null && letter.userId !== event.userId) {
     changes.push(`another player: ${letter.userId} becomes ${event.userId}`)
   }
+  if (letter.record.from?.startsWith('gateway/') === true) {
+    changes.push("it goes past the gateway: what it says of its player and address is the sender's own word")
+  }
   if (isAboutProtection(event)) changes.push('it tells what its player may have: look at what came after it')
   return changes
 }

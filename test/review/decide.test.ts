@@ -99,6 +99,15 @@ describe('an event goes back as it came', () => {
     })
   })
 
+  test('one that the gateway refused goes past what the gateway would have put right, and that is said', () => {
+    const record = letterOf(bet('e1'), { source: null, from: 'gateway/web' })
+    expect(verdictOn(record)).toMatchObject({
+      kind: 'send',
+      notes: [expect.stringContaining('goes past the gateway') as string],
+    })
+    expect(verdictOn({ ...record, from: 'webhook/gameco' })).toMatchObject({ kind: 'send', notes: [] })
+  })
+
   test('not where its history has grown so long that no worker would read it', () => {
     const step = {
       letter: '3-1',
