@@ -57,106 +57,145 @@ export function applyCaps(
     }
   }
   if (caps.perBet !== undefined) atMost(caps.perBet, 'per_bet')
-  if (caps.perMinute !== undefined) atMost(caps.perMinute - usedInMinute(account, local), 'per_minute')
-  if (caps.perHour !== undefined) atMost(caps.perHour - used(account.hours, local, HOUR_MS), 'per_hour')
-  if (caps.perDay !== undefined) atMost(caps.perDay - used(account.days, local, DAY_MS), 'per_day')
+  if (caps.perMinute !== undefined) atMost(caps.perMinute - pointsWithin(account, 'minute', local), 'per_minute')
+  if (caps.perHour !== undefined) atMost(caps.perHour - pointsWithin(account, 'hour', local), 'per_hour')
+  if (caps.perDay !== undefined) atMost(caps.perDay - pointsWithin(account, 'day', local), 'per_day')
   return { points: left, by }
 }
 
 const NOTHING = { points: 0, by: null } as const
 
 /**
- * As `applyCaps`, of a late event that was sent again. What its minute was given in time may be forgotten; known is the most that
- * any minute of its hour was. Where even that leaves room for all of the points, no cap of a minute would have cut them. Where
- * it does not the rule gives nothing, for it could give more than the cap.
+ * As `applyCaps`, of a late event that was sent again. What its minute and its hour were given in time may be forgotten; known is
+ * the most that any minute and any hour of its day was. Where even that leaves room for all of the points, no such cap would
+ * have cut them. Where it does not the rule gives nothing, for it could give more than the cap.
  */
 function cutLate(scoring: Scoring, account: Account, local: number): { points: number; by: CapName | null } {
-  const { late, rawPoints } = scoring
+  const { late, rawPoints, rule } = scoring
   if (late?.refusal !== undefined) return NOTHING
-  const { perMinute, ...others } = scoring.rule.caps
-  const cut = applyCaps(account, others, rawPoints, local)
-  if (perMinute === undefined || cut.points === 0) return cut
-  const most = mostInMinute(account, local)
-  if (cut.points <= perMinute - most) return cut
-  if (peakOf(account, local) === 0) return applyCaps(account, scoring.rule.caps, rawPoints, local)
-  const detail = `at most ${perMinute} points are given in a minute; what this one was given is forgotten, and a minute of its hour had up to ${most}: ${cut.points} more could be too many`
-  scoring.late = { refusal: { reason: 'late_window_forgotten', detail } }
+  const bound = asInPast(account, local)
+  const cut = applyCaps(bound, rule.caps, rawPoints, local)
+  const { perMinute: _minute, perHour: _hour, ...exact } = rule.caps
+  const { points } = applyCaps(bound, exact, rawPoints, local)
+  // Where nothing came in time that day, what came late is all that there is.
+  if (cut.points === points || bound.hours[1] === 0) return cut
+  scoring.late = { refusal: { reason: 'late_window_forgotten', detail: forgottenDetail(scoring, bound, local) } }
   return NOTHING
 }
 
-/** A bound: no calendar minute of the hour was given more than this in time, and the minute of `local` also what came late. */
-export function mostInMinute(account: Account, local: number): number {
-  return peakOf(account, local) + usedLate(account, local)
+function forgottenDetail({ rule, rawPoints }: Scoring, bound: Account, local: number): string {
+  const { perMinute, perHour } = rule.caps
+  const most = [
+    ...(perMinute === undefined
+      ? []
+      : [`${perMinute} points in a minute, of which up to ${pointsWithin(bound, 'minute', local)}`]),
+    ...(perHour === undefined
+      ? []
+      : [`${perHour} points in an hour, of which up to ${pointsWithin(bound, 'hour', local)}`]),
+  ]
+  return `the formula gives ${rawPoints}; the caps are ${most.join(' and ')} may be given already: what each minute and hour of that day had is forgotten but for the most that one of them had`
 }
 
 /**
- * The most that any minute of the hour was given in time. It counts minutes that are still kept as well: which of them are may
- * depend on where batches were cut, and what is given must not.
+ * The account as a late event finds it, for the windows of `local` alone: its minute and its hour have the most that any of that
+ * day was given in time, and what came late besides. Which of them are still kept may depend on where batches were cut,
+ * and what is given must not: so none counts as kept.
  */
-function peakOf({ minutes, peaks }: Account, local: number): number {
-  const hour = Math.floor(local / HOUR_MS)
-  let most = peaks === undefined ? 0 : used(peaks, local, HOUR_MS)
-  for (let i = 0; i < minutes.length; i += 2) {
-    if (Math.floor(((minutes[i] ?? 0) * MINUTE_MS) / HOUR_MS) === hour) most = Math.max(most, minutes[i + 1] ?? 0)
-  }
-  return most
+export function asInPast(account: Account, local: number): Account {
+  const { minutes, hours, peaks = [] } = account
+  const day = Math.floor(local / DAY_MS)
+  const at = placeOf(peaks, day)
+  const [minute, hour] = at === undefined ? [] : [peaks[at + 1], peaks[at + 2]]
+  const most = (windows: readonly number[], size: number, peak = 0): number[] => [
+    Math.floor(local / size),
+    windows.reduce(
+      (max, points, i) => (i % 2 === 1 && dayOf(windows[i - 1], size) === day ? Math.max(max, points) : max),
+      peak,
+    ),
+  ]
+  return { ...account, minutes: most(minutes, MINUTE_MS, minute), hours: most(hours, HOUR_MS, hour) }
 }
 
 /** Points given in the calendar minute, hour or day of local time `local`, which is not yet forgotten. */
 export function pointsWithin(account: Account, within: 'minute' | 'hour' | 'day', local: number): number {
-  if (within === 'minute') return usedInMinute(account, local)
-  return within === 'hour' ? used(account.hours, local, HOUR_MS) : used(account.days, local, DAY_MS)
+  if (within === 'minute') return usedNow(account, account.minutes, local, MINUTE_MS)
+  if (within === 'hour') return usedNow(account, account.hours, local, HOUR_MS)
+  return used(account.days, local, DAY_MS)
 }
 
-/** Counts the points; true where the account has a minute more. */
+/** Counts the points; true where there is a minute more. */
 function record(account: Account, points: number, { local, isLate }: { local: number; isLate: boolean }): boolean {
-  add(account.hours, local, HOUR_MS, points)
   add(account.days, local, DAY_MS, points)
-  const minutes = isLate ? (account.late ??= []) : account.minutes
-  return add(minutes, local, MINUTE_MS, points)
+  if (isLate) return add((account.late ??= []), local, MINUTE_MS, points)
+  add(account.hours, local, HOUR_MS, points)
+  return add(account.minutes, local, MINUTE_MS, points)
 }
 
 /**
- * Forgets the windows that ended before any accepted event: minutes by those that come in time, all else by those that a
- * person sends again, too. Of a minute that is forgotten its hour keeps what it was given, if it is the most of all.
+ * Forgets the windows that ended: minutes and hours before any event that comes in time, of which their day keeps the most that
+ * one was given; days, and what came late, before any that a person may send again.
  */
 function forget(account: Account, scoring: Scoring, batch: BatchContext): void {
   const { timeZone } = scoring.rule
-  const oldestMinute = Math.floor(earliestLocal(timeZone, oldestUnscored(scoring, batch)) / MINUTE_MS)
+  const unscored = earliestLocal(timeZone, oldestUnscored(scoring, batch))
   const kept = earliestLocal(timeZone, oldestKept(scoring, batch))
-  forgetMinutes(account, oldestMinute)
-  pruneWindows(account.hours, kept, HOUR_MS)
-  pruneWindows(account.days, kept, DAY_MS)
-  if (account.peaks !== undefined) pruneWindows(account.peaks, kept, HOUR_MS)
-  if (account.late !== undefined) pruneWindows(account.late, kept, MINUTE_MS)
+  const { minutes, hours, days, peaks, late } = account
+  keepMost(account, minutes, { before: Math.floor(unscored / MINUTE_MS), size: MINUTE_MS })
+  keepMost(account, hours, { before: Math.floor(unscored / HOUR_MS), size: HOUR_MS })
+  pruneWindows(minutes, unscored, MINUTE_MS)
+  pruneWindows(hours, unscored, HOUR_MS)
+  pruneWindows(days, kept, DAY_MS)
+  // As long as their hour may be asked for.
+  if (late !== undefined) pruneWindows(late, Math.floor(kept / HOUR_MS) * HOUR_MS, MINUTE_MS)
+  const oldestDay = Math.floor(kept / DAY_MS)
+  while (peaks !== undefined && peaks.length > 0 && (peaks[0] ?? 0) < oldestDay) peaks.splice(0, PEAKS)
 }
 
-function forgetMinutes(account: Account, oldest: number): void {
-  const { minutes } = account
-  for (let i = 0; i < minutes.length; i += 2) {
-    const [minute = 0, points = 0] = [minutes[i], minutes[i + 1]]
-    if (minute >= oldest) continue
+/** Keeps, by their day, the most that one of the windows that are about to be forgotten was given. */
+function keepMost(
+  account: Account,
+  windows: readonly number[],
+  { before, size }: { readonly before: number; readonly size: number },
+): void {
+  for (let i = 0; i < windows.length; i += 2) {
+    const index = windows[i] ?? 0
+    if (index >= before) continue
     const peaks = (account.peaks ??= [])
-    const local = minute * MINUTE_MS
-    const higher = points - used(peaks, local, HOUR_MS)
-    if (higher > 0) add(peaks, local, HOUR_MS, higher)
+    const day = dayOf(index, size)
+    const at = placeOf(peaks, day) ?? peaks.push(day, 0, 0) - PEAKS
+    const of = size === MINUTE_MS ? at + 1 : at + 2
+    peaks[of] = Math.max(peaks[of] ?? 0, windows[i + 1] ?? 0)
   }
-  pruneWindows(minutes, oldest * MINUTE_MS, MINUTE_MS)
+}
+
+/** A day, and the most of its minutes and of its hours. */
+const PEAKS = 3
+
+function placeOf(peaks: readonly number[], day: number): number | undefined {
+  for (let at = 0; at < peaks.length; at += PEAKS) if (peaks[at] === day) return at
+  return undefined
+}
+
+function dayOf(index = 0, size: number): number {
+  return Math.floor((index * size) / DAY_MS)
+}
+
+/** What came in time, by `windows`, and what came late. */
+function usedNow({ late }: Account, windows: readonly number[], local: number, size: number): number {
+  const inTime = used(windows, local, size)
+  if (late === undefined) return inTime
+  const window = Math.floor(local / size)
+  let points = inTime
+  for (let i = 0; i < late.length; i += 2) {
+    if (Math.floor(((late[i] ?? 0) * MINUTE_MS) / size) === window) points += late[i + 1] ?? 0
+  }
+  return points
 }
 
 function used(windows: readonly number[], local: number, size: number): number {
   const index = Math.floor(local / size)
   for (let i = windows.length - 2; i >= 0; i -= 2) if (windows[i] === index) return windows[i + 1] ?? 0
   return 0
-}
-
-/** What came in time, and what came late to a minute that is not yet forgotten. */
-function usedInMinute(account: Account, local: number): number {
-  return used(account.minutes, local, MINUTE_MS) + usedLate(account, local)
-}
-
-function usedLate({ late }: Account, local: number): number {
-  return late === undefined ? 0 : used(late, local, MINUTE_MS)
 }
 
 /** True where the window is a new one. */

@@ -4,7 +4,7 @@ import type { WithheldReward } from '../core/model/score.ts'
 import { localMs, periodOf } from '../rules/calendar.ts'
 import type { Reset, RewardLimits, Trigger } from '../rules/compiled.ts'
 import type { Account, GivenRewards } from '../state/stores.ts'
-import { mostInMinute, pointsWithin } from './cap.ts'
+import { asInPast, pointsWithin } from './cap.ts'
 import type { Grant, Scoring } from './operator.ts'
 import { countIn, setCount } from './period-counts.ts'
 import { poolOf, userOf } from './reward-task.ts'
@@ -90,12 +90,12 @@ function sharpRise(
   if (rule.sharpRise === undefined) return {}
   const { share, within } = rule.sharpRise
   const local = localMs(rule.timeZone, event.ts)
-  // Of a late event's minute only a bound is known: where it was sharp somebody looks, and where it may have been.
-  const isBound = late !== undefined && within === 'minute'
-  const points = isBound ? mostInMinute(account, local) : pointsWithin(account, within, local)
+  // Of a late event's minute and hour only a bound is known: where it was sharp somebody looks, and where it may have been.
+  const points = pointsWithin(late === undefined ? account : asInPast(account, local), within, local)
+  const upTo = late !== undefined && within !== 'day' ? 'up to ' : ''
   if (points < share * threshold) return {}
   const percent = Math.round(share * 100)
-  const detail = `${isBound ? 'up to ' : ''}${points} of ${threshold} points were scored within one ${within}, and from ${percent} % on somebody looks`
+  const detail = `${upTo}${points} of ${threshold} points were scored within one ${within}, and from ${percent} % on somebody looks`
   return { holds: [{ by: 'sharp_rise', detail }] }
 }
 

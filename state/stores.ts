@@ -10,8 +10,9 @@ import type { UserWindows } from './window-state.ts'
  */
 
 /**
- * What one user has from one rule. Every list is short: what can no longer change is pruned as the watermark passes. Minutes are
- * kept for what comes in time alone; all else as long as event ids are, so that a late event that is sent again finds it.
+ * What one user has from one rule. Every list is short: what can no longer change is pruned as the watermark passes. Minutes and
+ * hours are kept for what comes in time alone; days and periods as long as event ids are, so that a late event that is sent again
+ * finds them.
  */
 export interface Account {
   /** Progress by calendar period: [period, points, …], newest last. One pair where the rule never resets. */
@@ -21,11 +22,11 @@ export interface Account {
   hours: number[]
   days: number[]
   /**
-   * By calendar hour the most points that one of its minutes that are no longer in `minutes` was given: [index of the hour in
-   * local time, points, …]; absent: there are none yet.
+   * By calendar day the most that one of its minutes, and one of its hours, was given of those that are no longer kept: [index of
+   * the day in local time, points of the minute, points of the hour, …]; absent: none is forgotten.
    */
   peaks?: number[]
-  /** Points given to late events that were sent again, by calendar minute, as `minutes`, which has none of them; absent: none. */
+  /** Points given to late events that were sent again, by calendar minute; minutes and hours have none of them. Absent: none. */
   late?: number[]
   /** The rewards given so far; absent before the first. */
   given?: GivenRewards

@@ -118,7 +118,9 @@ function issued(task: RewardTaskBase): IssuedReward {
 }
 
 function count(tally: Tally, scoring: Scoring, segments: Segments): void {
-  const { rule, event, points, rawPoints, formula, cutBy, withheld } = scoring
+  const { rule, event, points, rawPoints, formula, cutBy, withheld, late } = scoring
+  // It came late, and the rule gives nothing for it: whether it matches may not even be known.
+  if (late?.refusal !== undefined) return
   const sum = ruleTally(tally, scoring)
   sum.matched++
   if (!formula.ok) sum.notFinite++

@@ -4,6 +4,7 @@ import { type FreezeReason, freezeText } from '../../core/gates.ts'
 import type { PlayerChanged } from '../../core/model/player.ts'
 import type { RewardRecord, RewardTask } from '../../core/model/reward.ts'
 import type { CapName, ScoreRecord, WithheldReward } from '../../core/model/score.ts'
+import { periodOf } from '../../rules/calendar.ts'
 import type { Caps, CompiledRule, RuleVersion } from '../../rules/compiled.ts'
 import { type RewardLine, rewardLines } from '../run/reward-line.ts'
 
@@ -92,10 +93,21 @@ export function explain(records: PlayerRecords, versions: readonly RuleVersion[]
         versions.findLast(({ rule }) => rule.ruleId === id)?.rule,
       ),
     ),
-    set_aside: records.deadLetters
-      .filter((letter) => letter.user_id === question.userId && isInRange(letter, question))
-      .map(({ event_id: id, reason, detail }) => ({ event_id: id ?? null, reason, detail })),
+    set_aside: setAside(records, question),
   }
+}
+
+/** What became of an event last counts: one that was sent again may have been scored, or set aside once more. */
+function setAside({ scores, deadLetters }: PlayerRecords, question: Question): Explanation['set_aside'] {
+  const mine = deadLetters.filter((letter) => letter.user_id === question.userId && isInRange(letter, question))
+  const scored = new Set(scores.flatMap(({ user_id: id, event_id }) => (id === question.userId ? [event_id] : [])))
+  const last = new Map(mine.map((letter) => [letter.event_id, letter]))
+  return mine
+    .filter(
+      (letter) =>
+        letter.event_id === undefined || (!scored.has(letter.event_id) && last.get(letter.event_id) === letter),
+    )
+    .map(({ event_id: id, reason, detail }) => ({ event_id: id ?? null, reason, detail }))
 }
 
 function isAsked(
@@ -195,17 +207,31 @@ function progressOf(scores: readonly ScoreRecord[], rule: CompiledRule | undefin
   const last = scores.at(-1)
   if (last === undefined) return null
   const { thresholds = [], rewards = [], reset = null } = rule?.trigger ?? {}
-  const index = thresholds.findIndex((threshold) => threshold > last.progress)
+  const points = progressAt(last, scores, rule)
+  const index = thresholds.findIndex((threshold) => threshold > points)
   const [threshold, reward] = [thresholds[index], rewards[index]]
   return {
-    points: last.progress,
+    points,
     event_ts: last.event_ts,
     next:
       threshold === undefined || reward === undefined
         ? null
-        : { threshold, missing: threshold - last.progress, reward: rewardText(reward) },
+        : { threshold, missing: threshold - points, reward: rewardText(reward) },
     reset,
   }
+}
+
+/**
+ * Of the period of `last`. What came late counts for its period as well, and was judged after younger events: the greatest
+ * progress is the newest.
+ */
+function progressAt(last: ScoreRecord, scores: readonly ScoreRecord[], rule: CompiledRule | undefined): number {
+  if (rule === undefined) return last.progress
+  const periodOfScore = ({ event_ts: time }: ScoreRecord): string =>
+    periodOf(rule.trigger?.reset ?? 'never', rule.timeZone, Date.parse(time))
+  const period = periodOfScore(last)
+  const same = scores.filter((score) => periodOfScore(score) === period)
+  return same.reduce((most, { progress }) => Math.max(most, progress), 0)
 }
 
 /** `10 fs`, `2.50 EUR bonus_cash`, `loot`. */

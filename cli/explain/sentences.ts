@@ -1,4 +1,4 @@
-import type { CapName } from '../../core/model/score.ts'
+import type { CapName, LateReason } from '../../core/model/score.ts'
 import { freezeText } from '../../core/gates.ts'
 import { formatCount } from '../progress.ts'
 import {
@@ -45,6 +45,7 @@ function ruleSentences(rule: RuleExplanation, eventsShown: number): string[] {
         `  The cap ${CAP_WORDS[cap]}${limit === null ? '' : ` (at most ${formatCount(limit)} points)`} took ${pointsOf(points)} from ${events(count)}.`,
     ),
     ...notFinite(rule.events),
+    ...tooLate(rule.events),
     ...progressSentence(rule),
     ...rule.rewards.map((task) => `  ${rewardSentence(task)}`),
     ...rule.withheld.map(
@@ -77,6 +78,18 @@ function notFinite(all: readonly CountedEvent[]): string[] {
     `  ${events(none.length)} gave nothing because the formula came to no number, such as ${example.event_id}: ${example.detail ?? ''}.`,
   ]
 }
+
+function tooLate(all: readonly CountedEvent[]): string[] {
+  return [...LATE_REASONS].flatMap((reason) => {
+    const late = all.filter((event) => event.reason === reason)
+    const [example] = late
+    if (example === undefined) return []
+    const which = late.length === 1 ? example.event_id : `such as ${example.event_id}`
+    return [`  ${events(late.length)} came late, and gave nothing when sent again (${which}): ${example.detail ?? ''}.`]
+  })
+}
+
+const LATE_REASONS: ReadonlySet<LateReason> = new Set(['late_strict', 'late_window_forgotten'])
 
 const RESETS: Readonly<Record<string, string>> = {
   daily: 'It begins again every day.',
@@ -147,6 +160,7 @@ function eventLines(all: readonly CountedEvent[], shown: number): string[] {
 function eventSentence({ raw_points: raw, points, cut_by: cap, progress, reason }: CountedEvent): string {
   const total = `progress ${formatCount(progress)}`
   if (reason === 'not_finite') return `no points, the formula came to no number; ${total}`
+  if (reason !== undefined) return `no points, it came late (${reason}); ${total}`
   if (cap === null) return `${pointsOf(points)}; ${total}`
   return `${pointsOf(raw)}, cut to ${formatCount(points)} by ${cap}; ${total}`
 }

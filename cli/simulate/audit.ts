@@ -5,7 +5,7 @@ import type { PlayerChanged } from '../../core/model/player.ts'
 import type { RewardRecord, RewardTask } from '../../core/model/reward.ts'
 import type { ScoreRecord } from '../../core/model/score.ts'
 import type { LogRecord, PartitionReader } from '../../core/ports/log.ts'
-import { TICK_HEADER, type Topics } from '../../core/topics.ts'
+import { REPROCESSED_HEADER, TICK_HEADER, type Topics } from '../../core/topics.ts'
 import type { ControlRecord } from '../../rules/control.ts'
 import { CapWatch } from './cap-watch.ts'
 import type { MemoryLedger } from './ledger.ts'
@@ -40,11 +40,15 @@ export class Audit {
   readonly events: ReferenceRecord[][] = []
   readonly scores = new Map<string, string>()
   readonly told = new Told()
+  /** Scores of nothing for late events that were sent again, by reason. */
+  readonly late: Record<string, number> = {}
   /** Dead letters about rewards may stand twice, so that they are counted by reward. */
   readonly dlq = { schema: 0, future: 0, late: 0, payout: new Set<string>(), budget_closed: new Set<string>() }
   /** Each partition's changelog, from its beginning: what compaction takes away is kept here. */
   readonly changelog: LogRecord[][] = []
   readonly #letters = new Set<string>()
+  /** What was done to each record that was sent again, by its place; undefined: nobody can read it. */
+  readonly #histories = new Map<string, unknown>()
   /** Event time of each version's first record, by `rule version`. */
   readonly #publishedAt = new Map<string, number>()
 
@@ -99,9 +103,17 @@ export class Audit {
     }
   }
 
-  #event({ partition, timestamp, value, headers }: LogRecord): void {
+  #event({ topic, partition, offset, timestamp, value, headers }: LogRecord): void {
     const tick = headers?.[TICK_HEADER]
-    const record = { timestamp, text: value?.toString() ?? '', ...(tick === undefined ? {} : { tick: Number(tick) }) }
+    const header = headers?.[REPROCESSED_HEADER]?.toString()
+    const history = header === undefined ? undefined : historyOf(header)
+    if (header !== undefined) this.#histories.set(JSON.stringify({ topic, partition, offset }), history)
+    const record = {
+      timestamp,
+      text: value?.toString() ?? '',
+      ...(tick === undefined ? {} : { tick: Number(tick) }),
+      ...(header === undefined ? {} : { again: history?.map(({ was }) => was) ?? ('unreadable' as const) }),
+    }
     while (this.events.length <= partition) this.events.push([])
     this.events[partition]?.push(record)
   }
@@ -122,16 +134,19 @@ export class Audit {
       progress,
       event_ts,
       withheld = [],
+      reason,
     } = score
     const key = `${event_id}|${user_id}|${rule_id}`
     if (this.scores.has(key)) throw new Violation(`${key} was scored twice (scoring key ${id})`)
     const also = withheld.map(({ threshold, reason }) => `, ${threshold} withheld: ${reason}`).join('')
-    this.scores.set(key, `${rule_version} ${points} points, progress ${progress}${also}`)
+    const late = reason?.startsWith('late') === true ? `, ${reason}` : ''
+    if (late !== '') this.late[reason ?? ''] = (this.late[reason ?? ''] ?? 0) + 1
+    this.scores.set(key, `${rule_version} ${points} points, progress ${progress}${also}${late}`)
     const exceeded = this.#caps.add({ user: user_id, ruleId: rule_id, points, time: Date.parse(event_ts) })
     if (exceeded !== undefined) throw new Violation(exceeded)
   }
 
-  #letter({ reason, source, raw }: DlqRecord): void {
+  #letter({ reason, source, raw, history }: DlqRecord): void {
     if (reason === 'payout' || reason === 'budget_closed') {
       // A crash between the letter and what is booked beside it repeats the letter.
       this.dlq[reason].add((JSON.parse(raw) as RewardTask).reward_task_id)
@@ -141,6 +156,8 @@ export class Audit {
     const place = JSON.stringify(source)
     if (this.#letters.has(place)) throw new Violation(`${place} went to the DLQ twice`)
     this.#letters.add(place)
+    const known = JSON.stringify(this.#histories.get(place))
+    if (JSON.stringify(history) !== known) throw new Violation(`${place} has lost its history, ${known}`)
     this.dlq[reason]++
   }
 
@@ -179,6 +196,21 @@ export class Audit {
     }
     const [conflict] = partner.conflicts
     if (conflict !== undefined) throw new Violation(`the wallet was asked for ${conflict} twice, with other contents`)
+  }
+}
+
+interface Step {
+  readonly was: string
+}
+
+/** What the header of a record that was sent again says; undefined where that is nothing. */
+function historyOf(header: string): readonly Step[] | undefined {
+  try {
+    const { history } = JSON.parse(header) as { history: unknown }
+    if (!Array.isArray(history) || history.length === 0) return undefined
+    return history.every(({ was, letter }) => was && letter) ? (history as Step[]) : undefined
+  } catch {
+    return undefined
   }
 }
 

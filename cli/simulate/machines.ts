@@ -19,7 +19,7 @@ import { type Reach, reachWallet, type WalletPartner } from './wallet.ts'
 export const APPLICATION = 'sim'
 export const SINK_GROUP = 'sim.sink'
 export const WINDOW_MS = 60_000
-export const REMEMBER_MS = 20 * 60_000
+export const REMEMBER_MS = 30 * 60_000
 const SESSION_MS = 6_000
 const STORE_RETENTION_MS = 15_000
 const FAILED_RETRY_MS = 3_000

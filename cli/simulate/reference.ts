@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { GateBook } from './reference-gates.ts'
+import { PointsGiven, type WindowName } from './reference-points.ts'
 
 /**
  * What the rules of a simulation grant, written down a second time as plainly as it can be: no operators, no rules, no
@@ -27,7 +28,7 @@ export interface ReferenceRule {
   /** How long a frozen reward waits, ms of event time. */
   readonly expiryMs?: number
   /** Who scores such a share of a threshold within a calendar window is looked at. */
-  readonly sharp?: { readonly share: number; readonly within: 'm' | 'h' | 'd' }
+  readonly sharp?: { readonly share: number; readonly within: WindowName }
   /** Progress starts again every day. */
   readonly daily?: boolean
   readonly strict?: boolean
@@ -45,6 +46,8 @@ export interface ReferenceRecord {
   readonly text: string
   /** Of a tick: the event time it moves to. */
   readonly tick?: number
+  /** Of one that was sent again: why it was set aside each time, or that nobody can read it. */
+  readonly again?: readonly string[] | 'unreadable'
 }
 
 export interface PlayerEvent {
@@ -99,7 +102,7 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
     told: new Map(),
     costs: new Map(),
   }
-  const accounts = new Map<string, number>()
+  const [progresses, given] = [new Map<string, number>(), new PointsGiven()]
   const done = new Map<string, PlayerEvent[]>()
   for (const records of partitions) {
     let watermark = Number.NEGATIVE_INFINITY
@@ -114,10 +117,10 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
         const lately = done.get(event.user) ?? []
         lately.push(event)
         done.set(event.user, lately)
-        score(event, { lane: true, lately, options, accounts, expected, gates })
+        score(event, { when: 'in turn', lately, options, progresses, given, expected, gates })
       }
     }
-    for (const { text, timestamp, tick } of records) {
+    for (const { text, timestamp, tick, again } of records) {
       if (tick !== undefined) {
         watermark = Math.max(watermark, tick)
         gates.pass(watermark)
@@ -126,7 +129,7 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
       }
       expected.events++
       const event = read(text)
-      if (event === undefined) {
+      if (event === undefined || again === 'unreadable') {
         expected.dlq.schema++
         continue
       }
@@ -136,15 +139,20 @@ export function reference(partitions: readonly (readonly ReferenceRecord[])[], o
         gates.hearUndated(event)
       } else if (before !== undefined && before >= watermark - options.rememberMs) expected.duplicates++
       else if (event.time < watermark - options.windowMs) {
-        expected.dlq.late++
         gates.hear(event)
+        // A person wants it, and had it been scored before that would still be remembered.
+        if (again?.includes('late') === true && event.time >= watermark - options.rememberMs) {
+          expected.unique++
+          seen.set(event.id, event.time)
+          score(event, { when: 'late', lately: [], options, progresses, given, expected, gates })
+        } else expected.dlq.late++
       } else {
         expected.unique++
         seen.set(event.id, event.time)
         watermark = Math.max(watermark, event.time)
         gates.pass(watermark)
         gates.hear(event)
-        score(event, { lane: false, lately: [], options, accounts, expected, gates })
+        score(event, { when: 'at once', lately: [], options, progresses, given, expected, gates })
         held.push(event)
         release()
       }
@@ -174,46 +182,64 @@ function read(text: string): PlayerEvent | undefined {
 }
 
 interface Scoring {
-  /** True: the strict lane. */
-  readonly lane: boolean
+  /** The strict lane is judged in turn, all other rules at once; of one that comes late only they count. */
+  readonly when: 'at once' | 'in turn' | 'late'
   readonly lately: Lately
   readonly options: ReferenceOptions
-  readonly accounts: Map<string, number>
+  /** By user, rule and period. */
+  readonly progresses: Map<string, number>
+  readonly given: PointsGiven
   readonly expected: Expected
   readonly gates: GateBook
 }
 
 function score(event: PlayerEvent, scoring: Scoring): void {
-  const { lane, lately, options, accounts, expected } = scoring
+  const { when, lately, options, progresses, given, expected } = scoring
   for (const rule of inEffect(options.rules, event)) {
-    if ((rule.strict ?? false) !== lane || rule.filter?.(event.payload, lately) === false) continue
+    const isStrict = rule.strict ?? false
+    // None of them asks for anything of the event alone.
+    if (when === 'late' && isStrict) tooLate(event, rule, scoring)
+    if (isStrict !== (when === 'in turn') || rule.filter?.(event.payload, lately) === false) continue
     const raw = rule.formula(event.payload, lately, countsFrom(rule, options))
     const key = `${event.user}|${rule.ruleId}`
     const local = event.time + rule.zoneMs
     const day = new Date(local).toISOString().slice(0, 10)
-    let points = Number.isFinite(raw) ? Math.max(0, Math.min(raw, rule.caps.event ?? Infinity)) : 0
-    const windows: [string, number][] = [
-      [`${key}|m${Math.floor(local / 60_000)}`, rule.caps.minute ?? Infinity],
-      [`${key}|h${Math.floor(local / 3_600_000)}`, rule.caps.hour ?? Infinity],
-      [`${key}|d${day}`, rule.caps.day ?? Infinity],
-    ]
-    for (const [window, cap] of windows) points = Math.max(0, Math.min(points, cap - (accounts.get(window) ?? 0)))
-    for (const [window] of windows) accounts.set(window, (accounts.get(window) ?? 0) + points)
+    const isLate = when === 'late'
+    const asked = isLate ? ('atMost' as const) : ('within' as const)
+    const left = (window: WindowName, cap = Infinity): number => Math.max(0, cap - given[asked](key, window, local))
+    const most = Number.isFinite(raw) ? Math.max(0, Math.min(raw, rule.caps.event ?? Infinity)) : 0
+    const ofDay = Math.min(most, left('d', rule.caps.day))
+    let points = Math.min(ofDay, left('h', rule.caps.hour), left('m', rule.caps.minute))
+    // It may have had all of this, or none: nobody knows any more.
+    const isForgotten = isLate && points < ofDay && given.fullest(key, 'h', local) > 0
+    if (isForgotten) points = 0
+    given.add(key, { local, points, isLate })
     const period = rule.daily === true ? day : 'all'
-    const progressBefore = accounts.get(`${key}|${period}`) ?? 0
+    const progressBefore = progresses.get(`${key}|${period}`) ?? 0
     const progress = progressBefore + points
-    accounts.set(`${key}|${period}`, progress)
+    progresses.set(`${key}|${period}`, progress)
     const crossed = rule.thresholds.filter((threshold) => progressBefore < threshold && progress >= threshold)
     const withheld = rule.countries === undefined || rule.countries.includes(event.geo ?? '') ? [] : crossed
     const also = withheld.map((threshold) => `, ${threshold} withheld: geo`).join('')
-    expected.scores.set(`${event.id}|${key}`, `${rule.version} ${points} points, progress ${progress}${also}`)
+    const forgotten = isForgotten ? ', late_window_forgotten' : ''
+    const score = `${rule.version} ${points} points, progress ${progress}${also}${forgotten}`
+    expected.scores.set(`${event.id}|${key}`, score)
     const { sharp } = rule
-    const window = windows.find(([name]) => name.startsWith(`${key}|${sharp?.within}`))?.[0] ?? ''
+    const isSharp = (threshold: number): boolean =>
+      sharp !== undefined && given[asked](key, sharp.within, local) >= sharp.share * threshold
     for (const threshold of withheld.length > 0 ? [] : crossed) {
-      const isSharp = sharp !== undefined && (accounts.get(window) ?? 0) >= sharp.share * threshold
-      reward(event, { rule, period, threshold, isSharp }, scoring)
+      reward(event, { rule, period, threshold, isSharp: isSharp(threshold) }, scoring)
     }
   }
+}
+
+/** A rule of the strict lane, of an event whose turn is over: it can only say so. */
+function tooLate(event: PlayerEvent, rule: ReferenceRule, { progresses, expected }: Scoring): void {
+  const key = `${event.user}|${rule.ruleId}`
+  expected.scores.set(
+    `${event.id}|${key}`,
+    `${rule.version} 0 points, progress ${progresses.get(`${key}|all`) ?? 0}, late_strict`,
+  )
 }
 
 interface Crossing {

@@ -21,6 +21,7 @@ import { APPLICATION, Machine, type Plant, REMEMBER_MS, SINK_GROUP, WINDOW_MS } 
 import { Mischief } from './mischief.ts'
 import { POLICY } from './policy.ts'
 import type { ReferenceRule } from './reference.ts'
+import { Reviewer } from './reviewer.ts'
 import { FIRST_RULES, type RulePair } from './rules.ts'
 import { Trace } from './trace.ts'
 import { checkFold, checkOutcome, isLevel } from './verdict.ts'
@@ -44,6 +45,8 @@ export interface SimulationResult {
   readonly trace: string
   readonly events: number
   readonly rewards: number
+  /** How often a rule gave nothing for a late event that was sent again, by reason. */
+  readonly late: Readonly<Record<string, number>>
   /** What the gates did with them; stopped: at the moment of their call. */
   readonly gates: {
     readonly frozen: number
@@ -76,6 +79,7 @@ class Simulation {
   readonly #machines: readonly Machine[]
   readonly #audit: Audit
   readonly #mischief: Mischief
+  readonly #reviewer: Reviewer
   readonly #partitions: number
   readonly #workload: Workload
   #violation: unknown
@@ -91,6 +95,7 @@ class Simulation {
     this.#partitions = partitions
     this.#workload = new Workload(chance, options.faults)
     this.#rules = FIRST_RULES.map(({ plain }) => plain)
+    this.#reviewer = new Reviewer(this.#plant)
     const workers = chance.between(2, 4)
     this.#machines = [
       ...Array.from({ length: workers }, (_, i) => new Machine(`w${i + 1}`, 'worker', this.#plant)),
@@ -146,7 +151,8 @@ class Simulation {
     const { seed } = this.#options
     const rewards = this.#audit.told.rewards.size
     const gates = this.#gates()
-    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, gates, faults: trace.faults }
+    const { late } = this.#audit
+    return { seed, violation, trace: trace.text(), events: this.#sent, rewards, late, gates, faults: trace.faults }
   }
 
   #gates(): SimulationResult['gates'] {
@@ -159,7 +165,7 @@ class Simulation {
   async #script(): Promise<void> {
     await this.#prepare()
     for (const machine of this.#machines) machine.start()
-    const works = [() => this.#mischief.next(), () => this.#watch()]
+    const works = [() => this.#mischief.next(), () => this.#reviewer.next(), () => this.#watch()]
     const alongside = works.map((work) => this.#guard(this.#meanwhile(work)))
     await this.#feed()
     this.#phase = 'converging'

@@ -85,8 +85,8 @@ export class Workload {
     if (this.#faults.has('future-events') && chance.is(0.02))
       return START_MS + elapsedMs + chance.between(6, 90) * 60_000
     // Those who protect players are the slowest, and must be heard all the same.
-    const isLate = chance.is(name === 'rg_event' || name === 'kyc_status_changed' ? 0.2 : 0.04)
-    if (this.#faults.has('late-events') && isLate) return now - chance.between(61, 1_200) * 1_000
+    const isLate = chance.is(name === 'rg_event' || name === 'kyc_status_changed' ? 0.2 : 0.08)
+    if (this.#faults.has('late-events') && isLate) return now - chance.between(61, chance.is(0.5) ? 300 : 1_200) * 1_000
     if (this.#faults.has('disordered-events') && chance.is(0.4)) return now - chance.between(0, 50_000)
     return now
   }

@@ -20,11 +20,11 @@ describe('a simulation', () => {
     const struck = new Set<string>()
     const sums = new Map<string, number>()
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const { violation, rewards, gates, faults } = await run(seed, 'all')
+      const { violation, rewards, gates, late, faults } = await run(seed, 'all')
       expect({ seed, violation }).toEqual({ seed, violation: undefined })
       expect(rewards).toBeGreaterThan(50)
       for (const name of Object.keys(faults)) struck.add(name)
-      for (const [what, count] of Object.entries(gates)) sums.set(what, (sums.get(what) ?? 0) + count)
+      for (const [what, count] of Object.entries({ ...gates, ...late })) sums.set(what, (sums.get(what) ?? 0) + count)
     }
     // So that what is compared is there in numbers: also the rare self-exclusion between a reward and its call.
     for (const [what, least] of [
@@ -32,6 +32,8 @@ describe('a simulation', () => {
       ['released', 500],
       ['expired', 200],
       ['stopped', 10],
+      ['late_strict', 500],
+      ['late_window_forgotten', 15],
     ] as const) {
       expect({ what, enough: (sums.get(what) ?? 0) >= least }).toEqual({ what, enough: true })
     }

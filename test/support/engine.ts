@@ -52,6 +52,8 @@ export interface Line {
   /** ms; default: an ingest time far ahead of any event. */
   readonly ingestTs?: number
   readonly tick?: number
+  /** The header of a record that was sent again, as text. */
+  readonly again?: string
 }
 
 const STAMP: Stamp = {
@@ -98,14 +100,14 @@ export class TestEngine {
   }
 
   async feed(lines: readonly Line[]): Promise<BatchOutput> {
-    const records: LogRecord[] = lines.map(({ value, ingestTs, tick }, index) => ({
+    const records: LogRecord[] = lines.map(({ value, ingestTs, ...line }, index) => ({
       topic: 'events.raw',
       partition: 0,
       offset: this.#offset + index,
       timestamp: ingestTs ?? Number.MAX_SAFE_INTEGER,
       key: null,
       value: Buffer.from(value),
-      ...(tick === undefined ? {} : { headers: { 'onceward-tick': Buffer.from(String(tick)) } }),
+      ...headersOf(line),
     }))
     const first = await this.#state.firstHeld()
     const result = await runBatch(this.#topology, this.#state, {
@@ -171,6 +173,11 @@ export class TestEngine {
       )
       .sort()
   }
+}
+
+function headersOf({ tick, again }: Pick<Line, 'tick' | 'again'>): Pick<LogRecord, 'headers'> {
+  if (tick !== undefined) return { headers: { 'onceward-tick': Buffer.from(String(tick)) } }
+  return again === undefined ? {} : { headers: { 'onceward-reprocessed': Buffer.from(again) } }
 }
 
 export interface EventFields {
