@@ -210,7 +210,8 @@ function primitive(type: Type): Step {
     case 'long':
       return (cursor) => {
         const value = cursor.long()
-        if (value < LONG_LEAST) throw new Malformed('has a whole number below -2^52, which is not read exactly; send it as text')
+        if (value < LONG_LEAST)
+          throw new Malformed('has a whole number below -2^52, which is not read exactly; send it as text')
         // avsc's own bound, which is one below that of JSON; it is held where the field is read.
         if (value >= Number.MAX_SAFE_INTEGER) cursor.inexact ??= cursor.field
       }

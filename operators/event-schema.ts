@@ -41,7 +41,8 @@ const ENVELOPE = 'onceward.envelope'
 const RESERVED = 'onceward.'
 const EVENT_NAME_LENGTH_MAX = 256
 const VERSION = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/
-const VERSION_DEFAULT = '1.0.0'
+/** Of a schema that names none. */
+export const VERSION_DEFAULT = '1.0.0'
 
 /**
  * Reads the Avro schemas of events. One file declares the record `onceward.envelope`; every other one a record that is

@@ -1,6 +1,7 @@
 import type { SubjectVersion } from '../../core/ports/registry.ts'
 import { topicNames } from '../../core/topics.ts'
 import { type EventRecord, subjectOf } from '../../operators/event-record.ts'
+import { VERSION_DEFAULT } from '../../operators/event-schema.ts'
 import type { Context } from '../command.ts'
 import { textTable } from '../text-table.ts'
 import { ownSchemas, type SchemaSettings, versionsOf, withRegistry } from './own-schemas.ts'
@@ -16,7 +17,7 @@ interface Line {
   readonly subject: string
   readonly version: number | null
   readonly id: number | null
-  readonly event_version: string | null
+  readonly event_version: string
   readonly use: Use
 }
 
@@ -41,7 +42,7 @@ export async function listSchemas(context: Context<ListSettings>): Promise<void>
     subject,
     version === null ? '-' : String(version),
     id === null ? '-' : String(id),
-    event_version ?? '-',
+    event_version,
     USES[use],
   ])
   await terminal.print(textTable([['SUBJECT', 'VERSION', 'ID', 'EVENT VERSION', 'THIS BUILD'], ...rows], 'texts'))
@@ -56,10 +57,10 @@ const USES: Readonly<Record<Use, string>> = {
 
 function lineOf({ subject, version, id, schema }: SubjectVersion, record: EventRecord | undefined): Line {
   const json = JSON.parse(schema) as { readonly version?: unknown }
-  const eventVersion = typeof json.version === 'string' ? json.version : null
+  const eventVersion = typeof json.version === 'string' ? json.version : VERSION_DEFAULT
   const current = record !== undefined && JSON.stringify(json) === record.text
   const use = record === undefined ? 'foreign' : current ? 'current' : 'older'
-  return { subject, version, id, event_version: current ? record.payload.version : eventVersion, use }
+  return { subject, version, id, event_version: eventVersion, use }
 }
 
 function missingLine(subject: string, { payload }: EventRecord): Line {

@@ -50,7 +50,11 @@ export async function registerSchemas(context: Context<RegisterSettings>): Promi
 async function carryOut(registry: SchemaRegistry, plan: SubjectPlan): Promise<Line> {
   if (plan.kind === 'unchanged') return lineOf(plan, 'unchanged', plan.at)
   const at = await registry.register(plan.subject, plan.record.text)
-  if ((await registry.compatibility(plan.subject)) === undefined) await registry.setCompatibility(plan.subject, LEVEL)
+  if (plan.kind === 'first') {
+    // Some registries give the level of all as that of a subject that has none.
+    const level = await registry.compatibility(plan.subject)
+    if (level === undefined || level === 'NONE') await registry.setCompatibility(plan.subject, LEVEL)
+  }
   return lineOf(plan, 'registered', at)
 }
 

@@ -26,7 +26,7 @@ export interface SchemaRegistry {
   register(subject: string, schema: string): Promise<SubjectVersion>
   /** What the registry itself says of a schema, by the subject's level. */
   check(subject: string, schema: string): Promise<RegistryVerdict>
-  /** The subject's own level; undefined where it has none and the registry's default counts. */
+  /** The subject's own level; where it has none, undefined, or the registry's default (Apicurio). */
   compatibility(subject: string): Promise<CompatibilityLevel | undefined>
   setCompatibility(subject: string, level: CompatibilityLevel): Promise<void>
   close(): Promise<void>

@@ -35,6 +35,8 @@ export class SchemaLoader {
   readonly #options: SchemaLoaderOptions
   /** Monotonic ms at which the registry last said that there is no such id. */
   readonly #unknown = new Map<number, number>()
+  /** Calls under way: several partitions meet the same id at once. */
+  readonly #asking = new Map<number, Promise<RegisteredSchema | undefined>>()
   #waiting = 0
 
   constructor(options: SchemaLoaderOptions) {
@@ -138,12 +140,12 @@ export class SchemaLoader {
 
   /** Learns what the registry knows; answers what it does not. */
   async #ask(ids: readonly number[]): Promise<readonly number[]> {
-    const { registry, decoder } = this.#options
+    const { decoder } = this.#options
     const unknown: number[] = []
     const waiting = [...ids]
     const lane = async (): Promise<void> => {
       for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
-        const found: RegisteredSchema | undefined = await registry.schema(id)
+        const found = await this.#askOnce(id)
         if (found === undefined) unknown.push(id)
         else {
           decoder.learn(id, found)
@@ -153,5 +155,13 @@ export class SchemaLoader {
     }
     await Promise.all(Array.from({ length: Math.min(CALLS_MAX, ids.length) }, lane))
     return unknown
+  }
+
+  #askOnce(id: number): Promise<RegisteredSchema | undefined> {
+    const underWay = this.#asking.get(id)
+    if (underWay !== undefined) return underWay
+    const asking = this.#options.registry.schema(id).finally(() => this.#asking.delete(id))
+    this.#asking.set(id, asking)
+    return asking
   }
 }

@@ -97,7 +97,11 @@ export function registryConformance(name: string, begin: () => Promise<RegistryU
 
     test('what is no Avro schema is refused', async () => {
       const subject = fresh()
-      for (const bad of ['{"type":"recor"}', '{"type":"record","name":"x","fields":[{"name":"a","type":"strin"}]}', '{']) {
+      for (const bad of [
+        '{"type":"recor"}',
+        '{"type":"record","name":"x","fields":[{"name":"a","type":"strin"}]}',
+        '{',
+      ]) {
         expect(await errorOf(registry.register(subject, bad))).toBe('ONCEWARD_E_REGISTRY_REFUSED')
       }
       expect(await registry.versions(subject)).toEqual([])
@@ -111,7 +115,9 @@ export function registryConformance(name: string, begin: () => Promise<RegistryU
         text(A, ...Array.from({ length: n }, (__, m) => ({ ...B, name: `b${m}` }))),
       )
       const done = await Promise.all(
-        openers.flatMap((each) => schemas.map((schema) => each.register(subject, schema).then((at) => ({ schema, at })))),
+        openers.flatMap((each) =>
+          schemas.map((schema) => each.register(subject, schema).then((at) => ({ schema, at }))),
+        ),
       )
       for (const { schema, at } of done) expect(JSON.parse(at.schema)).toEqual(JSON.parse(schema))
       const ids = new Map(done.map(({ schema, at }) => [schema, at.id]))

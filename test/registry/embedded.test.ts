@@ -14,7 +14,12 @@ const openIn = (dir: string, missing: 'refuse' | 'empty' | 'make' = 'make'): Pro
 
 registryConformance('in a folder', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'onceward-registry-'))
-  return { judgesByLevel: true, oneVersionInRaces: true, open: () => openIn(dir), close: () => rm(dir, { recursive: true }) }
+  return {
+    judgesByLevel: true,
+    oneVersionInRaces: true,
+    open: () => openIn(dir),
+    close: () => rm(dir, { recursive: true }),
+  }
 })
 
 let dir: string

@@ -9,14 +9,21 @@ const FIELDS = [
   { name: 'nulls', type: { type: 'array', items: 'null' } },
   { name: 'parts', type: { type: 'array', items: { type: 'record', name: 'empty', fields: [] } } },
   { name: 'map', type: { type: 'map', values: 'long' } },
-  { name: 'tree', type: ['null', { type: 'record', name: 'tree', fields: [{ name: 'below', type: ['null', 'tree'] }] }] },
+  {
+    name: 'tree',
+    type: ['null', { type: 'record', name: 'tree', fields: [{ name: 'below', type: ['null', 'tree'] }] }],
+  },
   { name: 'raw', type: 'bytes' },
   { name: 'kind', type: { type: 'enum', name: 'kind', symbols: ['A', 'B'] } },
   { name: 'yes', type: 'boolean' },
   { name: 'small', type: 'int' },
 ]
 /** Of fields that this build does not declare: they are skipped, which is another way through the bytes. */
-const MORE = [...FIELDS, { name: 'extra_list', type: { type: 'array', items: 'null' } }, { name: 'extra', type: 'string' }]
+const MORE = [
+  ...FIELDS,
+  { name: 'extra_list', type: { type: 'array', items: 'null' } },
+  { name: 'extra', type: 'string' },
+]
 
 const writer = new Build([...shipped, payloadFile('own', MORE)])
 const reader = new Build([...shipped, payloadFile('own', FIELDS)])
@@ -60,23 +67,51 @@ const withParts = (parts: readonly number[][]): Buffer => Buffer.concat([head, B
 const HUGE = long(2n ** 40n)
 
 const CASES: readonly [string, readonly number[][], RegExp][] = [
-  ['text of 2^40 characters', [[2], HUGE], /announces 1099511627776 bytes where 0 are left, in or after the field "texts"/],
+  [
+    'text of 2^40 characters',
+    [[2], HUGE],
+    /announces 1099511627776 bytes where 0 are left, in or after the field "texts"/,
+  ],
   ['text of a negative length', [[2], long(-1n)], /announces -1 bytes/],
   ['2^40 texts', [HUGE], /announces 1099511627776 items/],
   ['2^40 items that take no bytes', [TEXTS, HUGE, [0]], /announces 1099511627776 items/],
   ['2^32-1 items, the longest array there is', [TEXTS, long(2n ** 32n - 1n), [0]], /announces 4294967295 items/],
   ['the least whole number as a count', [TEXTS, long(-(2n ** 63n)), [0], [0]], /announces 9223372036854776000 items/],
   ['blocks of nothing, again and again', [TEXTS, ...Array.from({ length: 50 }, () => [20]), [0]], /announces 10 items/],
-  ['a block whose size is not its own', [TEXTS, NULLS, [1, 8], [0], MAP, REST], /a list whose size is not what it announces/],
+  [
+    'a block whose size is not its own',
+    [TEXTS, NULLS, [1, 8], [0], MAP, REST],
+    /a list whose size is not what it announces/,
+  ],
   ['a block of a negative size', [TEXTS, NULLS, [1], long(-5n), [0], MAP, REST], /announces -5 bytes/],
-  ['a map entry named __proto__', [TEXTS, NULLS, PARTS, [2, 18], [...Buffer.from('__proto__')], [2, 0], REST], /an entry named __proto__/],
-  ['the same with a length in more bytes than it needs', [TEXTS, NULLS, PARTS, [2, 0x92, 0], [...Buffer.from('__proto__')], [2, 0], REST], /an entry named __proto__/],
-  ['a tree of 10,000 levels', [TEXTS, NULLS, PARTS, MAP, Array.from({ length: 10_000 }, () => 2), [0], REST.slice(1)], /nested too deep/],
+  [
+    'a map entry named __proto__',
+    [TEXTS, NULLS, PARTS, [2, 18], [...Buffer.from('__proto__')], [2, 0], REST],
+    /an entry named __proto__/,
+  ],
+  [
+    'the same with a length in more bytes than it needs',
+    [TEXTS, NULLS, PARTS, [2, 0x92, 0], [...Buffer.from('__proto__')], [2, 0], REST],
+    /an entry named __proto__/,
+  ],
+  [
+    'a tree of 10,000 levels',
+    [TEXTS, NULLS, PARTS, MAP, Array.from({ length: 10_000 }, () => 2), [0], REST.slice(1)],
+    /nested too deep/,
+  ],
   ['a branch that a union has not', [TEXTS, NULLS, PARTS, MAP, [4], REST.slice(1)], /branch 2 of a union of 2/],
   ['a negative branch', [TEXTS, NULLS, PARTS, MAP, [1], REST.slice(1)], /branch -1 of a union/],
-  ['a symbol that an enum has not', [TEXTS, NULLS, PARTS, MAP, [0, 0, 4, 1, 2, 0, 0]], /symbol of an enum number 2, of 2/],
+  [
+    'a symbol that an enum has not',
+    [TEXTS, NULLS, PARTS, MAP, [0, 0, 4, 1, 2, 0, 0]],
+    /symbol of an enum number 2, of 2/,
+  ],
   ['a boolean of 2', [TEXTS, NULLS, PARTS, MAP, [0, 0, 0, 2, 2, 0, 0]], /the byte 2 where true or false belongs/],
-  ['an int of 40 bits', [TEXTS, NULLS, PARTS, MAP, [0, 0, 0, 1], HUGE, [0, 0]], /more than 32 bits as an int, in or after the field "small"/],
+  [
+    'an int of 40 bits',
+    [TEXTS, NULLS, PARTS, MAP, [0, 0, 0, 1], HUGE, [0, 0]],
+    /more than 32 bits as an int, in or after the field "small"/,
+  ],
   ['a number without an end', [Array.from({ length: 11 }, () => 0xff)], /more than 64 bits/],
   ['text that is not UTF-8', [[2, 2, 0xff, 0], NULLS, PARTS, MAP, REST], /text that is not UTF-8/],
   ['half a surrogate pair', [[2, 6, 0xed, 0xa0, 0x80, 0], NULLS, PARTS, MAP, REST], /text that is not UTF-8/],
@@ -86,12 +121,18 @@ const CASES: readonly [string, readonly number[][], RegExp][] = [
 describe('bytes that nobody should have sent', () => {
   test('the good event is read, and its parts are what the cases take them for', () => {
     expect(withParts([TEXTS, NULLS, PARTS, MAP, REST]).equals(good)).toBe(true)
-    expect(reader.normalize(good)).toMatchObject({ kind: 'event', event: { data: { payload: { texts: ['a'], map: { k: 1 } } } } })
+    expect(reader.normalize(good)).toMatchObject({
+      kind: 'event',
+      event: { data: { payload: { texts: ['a'], map: { k: 1 } } } },
+    })
   })
 
   test.each(CASES)('%s', (_, parts, says) => {
     const began = systemClock.monotonic()
-    expect(reader.normalize(withParts([...parts]))).toMatchObject({ kind: 'rejected', detail: expect.stringMatching(says) })
+    expect(reader.normalize(withParts([...parts]))).toMatchObject({
+      kind: 'rejected',
+      detail: expect.stringMatching(says),
+    })
     expect(systemClock.monotonic() - began).toBeLessThan(1_000)
   })
 
@@ -110,20 +151,24 @@ describe('bytes that nobody should have sent', () => {
   test('whatever a byte is changed to, it is an event or rejected, and quickly', () => {
     const change = fc.record({ at: fc.nat(good.length - 1), to: fc.nat(255) })
     fc.assert(
-      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), fc.oneof(fc.constant([]), fc.uint8Array({ maxLength: 20 })), (changes, tail) => {
-        const raw = Buffer.concat([good, Buffer.from(tail)])
-        for (const { at, to } of changes) if (at > 4) raw[at] = to
-        const began = systemClock.monotonic()
-        const read = reader.normalize(raw)
-        expect(systemClock.monotonic() - began).toBeLessThan(1_000)
-        if (read.kind === 'rejected') {
-          expect(read.detail).toMatch(/^\S/)
-          return
-        }
-        // What is an event can be written down, and is the same again.
-        const again = reader.normalize(Buffer.from(JSON.stringify(read.event.data)))
-        expect(JSON.stringify(again)).toBe(JSON.stringify(read))
-      }),
+      fc.property(
+        fc.array(change, { minLength: 1, maxLength: 4 }),
+        fc.oneof(fc.constant([]), fc.uint8Array({ maxLength: 20 })),
+        (changes, tail) => {
+          const raw = Buffer.concat([good, Buffer.from(tail)])
+          for (const { at, to } of changes) if (at > 4) raw[at] = to
+          const began = systemClock.monotonic()
+          const read = reader.normalize(raw)
+          expect(systemClock.monotonic() - began).toBeLessThan(1_000)
+          if (read.kind === 'rejected') {
+            expect(read.detail).toMatch(/^\S/)
+            return
+          }
+          // What is an event can be written down, and is the same again.
+          const again = reader.normalize(Buffer.from(JSON.stringify(read.event.data)))
+          expect(JSON.stringify(again)).toBe(JSON.stringify(read))
+        },
+      ),
       { numRuns: Number(process.env['ONCEWARD_FUZZ'] ?? 5_000) },
     )
   })

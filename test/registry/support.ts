@@ -48,7 +48,8 @@ export class Build {
 
   /** The event as a producer with this build's schema writes it, under an id. */
   write(event: JsonObject, id: number, major = 1): Buffer {
-    const encoded = createWireEncoder(this.record(String(event['event_name']), major).schema, id)(event)
+    const { event_name: name } = event
+    const encoded = createWireEncoder(this.record(typeof name === 'string' ? name : '', major).schema, id)(event)
     if (!encoded.ok) throw new Error(encoded.detail)
     return encoded.value
   }

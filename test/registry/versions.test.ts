@@ -25,11 +25,22 @@ function olderVersions(file: SchemaFile): readonly SchemaFile[] {
   const optional = fields.filter((field) => field.default !== undefined)
   const gone: Field = { name: 'gone_since', type: ['null', { type: 'array', items: 'long' }], default: null }
   return [
-    ...optional.map((field) => withFields(file, fields.filter((other) => other !== field))),
-    withFields(file, fields.filter((field) => field.default === undefined)),
+    ...optional.map((field) =>
+      withFields(
+        file,
+        fields.filter((other) => other !== field),
+      ),
+    ),
+    withFields(
+      file,
+      fields.filter((field) => field.default === undefined),
+    ),
     withFields(file, [gone, ...fields, { ...gone, name: 'gone_too', type: 'string', default: '' }]),
     // A whole number may have been one, and been an int.
-    withFields(file, fields.map((field) => (field.type === 'double' ? { ...field, type: 'int' } : field))),
+    withFields(
+      file,
+      fields.map((field) => (field.type === 'double' ? { ...field, type: 'int' } : field)),
+    ),
   ]
 }
 
@@ -59,7 +70,9 @@ describe('the schema of each base type reads all that its older versions wrote',
 
   test('and those of an older envelope', () => {
     const [envelope] = shipped.filter(({ name }) => name === 'envelope.avsc')
-    const fields = fieldsOf(JSON.parse(envelope?.text ?? '') as JsonObject).filter(({ name }) => name !== 'context' && name !== 'version')
+    const fields = fieldsOf(JSON.parse(envelope?.text ?? '') as JsonObject).filter(
+      ({ name }) => name !== 'context' && name !== 'version',
+    )
     const before = new Build([...payloadFiles, withFields(envelope ?? { name: '', text: '' }, fields)])
     const build = new Build()
     build.decoder.learn(7, { schema: before.record('bet').text })
@@ -71,7 +84,13 @@ describe('a newer writer and an older reader', () => {
   const reader = new Build([...shipped, payloadFile('own', [{ name: 'stake', type: 'double' }])])
 
   test('what the reader does not declare is left out, what the writer lacks has its default', () => {
-    const writer = new Build([...shipped, payloadFile('own', [{ name: 'stake', type: 'int' }, { name: 'more', type: 'string' }])])
+    const writer = new Build([
+      ...shipped,
+      payloadFile('own', [
+        { name: 'stake', type: 'int' },
+        { name: 'more', type: 'string' },
+      ]),
+    ])
     reader.decoder.learn(1, { schema: writer.record('own').text })
     const read = reader.normalize(writer.write(event('own', { stake: 2, more: 'x' }), 1))
     expect(read.kind === 'event' && read.event.data['payload']).toEqual({ stake: 2 })
@@ -92,9 +111,21 @@ describe('a newer writer and an older reader', () => {
     ['is no schema', { schema: '{"type":"recor"}' }, /schema 9, which cannot be used: unknown type/],
     ['is no JSON', { schema: '{' }, /schema 9, which cannot be used/],
     ['has no name', { schema: '"string"' }, /schema 9, which is no record with a name; events are one of/],
-    ['is of something else', { schema: '{"type":"record","name":"acme.order","fields":[]}' }, /is the record acme\.order; events are one of .*onceward\.events\.bet_v1/],
-    ['cannot be read', { schema: '{"type":"record","name":"onceward.events.bet_v1","fields":[]}' }, /bet\.avsc cannot read: no matching field .*onceward schemas check/],
-    ['has a field of every object', { schema: '{"type":"record","name":"acme.own_v1","fields":[{"name":"__proto__","type":"string"}]}' }, /the field "__proto__", a name that every JavaScript object has/],
+    [
+      'is of something else',
+      { schema: '{"type":"record","name":"acme.order","fields":[]}' },
+      /is the record acme\.order; events are one of .*onceward\.events\.bet_v1/,
+    ],
+    [
+      'cannot be read',
+      { schema: '{"type":"record","name":"onceward.events.bet_v1","fields":[]}' },
+      /bet\.avsc cannot read: no matching field .*onceward schemas check/,
+    ],
+    [
+      'has a field of every object',
+      { schema: '{"type":"record","name":"acme.own_v1","fields":[{"name":"__proto__","type":"string"}]}' },
+      /the field "__proto__", a name that every JavaScript object has/,
+    ],
     ['is too long', { schema: ' '.repeat(1_048_577) }, /has more than 1048576 characters/],
   ])('a writer whose schema %s', (_, schema, says) => {
     const build = new Build()
@@ -107,7 +138,9 @@ describe('a newer writer and an older reader', () => {
     const build = new Build()
     build.decoder.learn(3, undefined)
     const raw = build.write(event('bet', { bet: 1 }), 3)
-    expect(build.normalize(raw)).toMatchObject({ detail: expect.stringMatching(/schema 3, which the schema registry does not know/) })
+    expect(build.normalize(raw)).toMatchObject({
+      detail: expect.stringMatching(/schema 3, which the schema registry does not know/),
+    })
     build.decoder.learn(3, { schema: build.record('bet').text })
     expect(build.normalize(raw)).toMatchObject({ kind: 'event' })
     build.decoder.learn(3, { schema: build.record('win').text })
@@ -119,7 +152,17 @@ describe('a newer writer and an older reader', () => {
 
 describe('majors of one event side by side', () => {
   const one = payloadFile('own', [{ name: 'stake', type: 'double' }])
-  const two = { ...payloadFile('own', [{ name: 'stake', type: 'string' }, { name: 'cents', type: 'long' }], { version: '2.1.0' }), name: 'own.v2.avsc' }
+  const two = {
+    ...payloadFile(
+      'own',
+      [
+        { name: 'stake', type: 'string' },
+        { name: 'cents', type: 'long' },
+      ],
+      { version: '2.1.0' },
+    ),
+    name: 'own.v2.avsc',
+  }
   const build = new Build([...shipped, two, one])
   const json = (payload: JsonObject, version?: string) =>
     build.normalize(Buffer.from(JSON.stringify(event('own', payload, version === undefined ? {} : { version }))))
@@ -133,7 +176,11 @@ describe('majors of one event side by side', () => {
     [{ stake: 'a', cents: 1 }, '2.0.0', 'event'],
     [{ stake: 'a', cents: 1 }, '2.9', 'event'],
     [{ stake: 'a', cents: 1 }, undefined, 'payload.stake is the text "a"; it must be a number'],
-    [{ stake: 1 }, '3.0.0', 'version is the text "3.0.0", but the schemas of this event have the majors 1 and 2; name one of these, such as 2.0.0'],
+    [
+      { stake: 1 },
+      '3.0.0',
+      'version is the text "3.0.0", but the schemas of this event have the majors 1 and 2; name one of these, such as 2.0.0',
+    ],
     [{ stake: 1 }, 'latest', 'version is the text "latest", but the schemas of this event have the majors 1 and 2'],
   ])('%j of version %s', (payload, version, expected) => {
     const read = json(payload, version)
@@ -150,13 +197,17 @@ describe('majors of one event side by side', () => {
     build.decoder.learn(1, { schema: build.record('own', 1).text })
     build.decoder.learn(2, { schema: build.record('own', 2).text })
     const kindOf = (payload: JsonObject, major: number, version?: string): string => {
-      const read = build.normalize(build.write(event('own', payload, version === undefined ? {} : { version }), major, major))
+      const read = build.normalize(
+        build.write(event('own', payload, version === undefined ? {} : { version }), major, major),
+      )
       return read.kind === 'event' ? 'event' : read.detail
     }
     expect(kindOf({ stake: 1 }, 1)).toBe('event')
     expect(kindOf({ stake: 'a', cents: 1 }, 2)).toBe('event')
     expect(kindOf({ stake: 'a', cents: 1 }, 2, '2.0.0')).toBe('event')
-    expect(kindOf({ stake: 1 }, 1, '2.0.0')).toContain('version is the text "2.0.0", but the Avro schema that it was written by is of major 1')
+    expect(kindOf({ stake: 1 }, 1, '2.0.0')).toContain(
+      'version is the text "2.0.0", but the Avro schema that it was written by is of major 1',
+    )
   })
 
   test('rules know the fields of all of them', () => {
@@ -170,11 +221,15 @@ describe('the record of a whole event', () => {
   const parse = (...files: readonly SchemaFile[]): EventSchemas => parseSchemas([...shipped, ...files])
 
   test('is the envelope with the payload in it, with names in full', () => {
-    const own = payloadFile('own', [{ name: 'user', type: { type: 'record', name: 'user', fields: [{ name: 'next', type: ['null', 'user'] }] } }], {
-      version: '3.2.1',
-      event_name: 'own.thing',
-      aliases: ['former'],
-    })
+    const own = payloadFile(
+      'own',
+      [{ name: 'user', type: { type: 'record', name: 'user', fields: [{ name: 'next', type: ['null', 'user'] }] } }],
+      {
+        version: '3.2.1',
+        event_name: 'own.thing',
+        aliases: ['former'],
+      },
+    )
     const record = eventRecords(parse(own)).find(({ payload }) => payload.file === 'own.avsc')
     expect(record?.name).toBe('acme.own_v3')
     expect(record?.schema).toMatchObject({ version: '3.2.1', event_name: 'own.thing', aliases: ['acme.former_v3'] })
@@ -183,29 +238,48 @@ describe('the record of a whole event', () => {
       name: 'acme.own',
       fields: [{ type: { name: 'acme.user', fields: [{ type: ['null', 'acme.user'] }] } }],
     })
-    expect(fieldsOf(record?.schema ?? {}).find(({ name }) => name === 'user')?.type).toMatchObject({ name: 'onceward.user' })
+    expect(fieldsOf(record?.schema ?? {}).find(({ name }) => name === 'user')?.type).toMatchObject({
+      name: 'onceward.user',
+    })
   })
 
   test('does not change what it is made of, and is the same each time', () => {
     const { envelopeSource, all } = parse()
     for (const { json } of all) {
-      expect(JSON.stringify(eventSchemaOf(envelopeSource.json, json))).toBe(JSON.stringify(eventSchemaOf(envelopeSource.json, json)))
+      expect(JSON.stringify(eventSchemaOf(envelopeSource.json, json))).toBe(
+        JSON.stringify(eventSchemaOf(envelopeSource.json, json)),
+      )
     }
   })
 
   test.each<[string, SchemaFile, RegExp]>([
-    ['two events of one name', { ...payloadFile('bet', [], { event_name: 'other' }), text: JSON.stringify({ type: 'record', name: 'onceward.events.bet', fields: [], event_name: 'other' }) }, /bet\.avsc declares a record of the same name as bet\.avsc, for another event/],
-    ['a type of the envelope', { name: 'x.avsc', text: JSON.stringify({ type: 'record', name: 'onceward.user', fields: [] }) }, /x\.avsc does not go together with envelope\.avsc: duplicate type name: onceward\.user/],
+    [
+      'two events of one name',
+      {
+        ...payloadFile('bet', [], { event_name: 'other' }),
+        text: JSON.stringify({ type: 'record', name: 'onceward.events.bet', fields: [], event_name: 'other' }),
+      },
+      /bet\.avsc declares a record of the same name as bet\.avsc, for another event/,
+    ],
+    [
+      'a type of the envelope',
+      { name: 'x.avsc', text: JSON.stringify({ type: 'record', name: 'onceward.user', fields: [] }) },
+      /x\.avsc does not go together with envelope\.avsc: duplicate type name: onceward\.user/,
+    ],
   ])('%s is refused', (_, file, says) => {
     expect(() => eventRecords(parse(file))).toThrow(says)
   })
 
   test.each(['1', '1.0', 'v1.0.0', '1.0.0-rc', 1, '01.0.0'])('the version %j is refused', (version) => {
-    expect(() => parse(payloadFile('own', [], { version }))).toThrow(/own\.avsc has a version that is not three numbers; write "version": "1\.0\.0"/)
+    expect(() => parse(payloadFile('own', [], { version }))).toThrow(
+      /own\.avsc has a version that is not three numbers; write "version": "1\.0\.0"/,
+    )
   })
 
   test('two files of one major are refused, with what would be right', () => {
-    expect(() => parse(payloadFile('own', []), { ...payloadFile('own', [], { version: '1.5.0' }), name: 'own.v2.avsc' })).toThrow(
+    expect(() =>
+      parse(payloadFile('own', []), { ...payloadFile('own', [], { version: '1.5.0' }), name: 'own.v2.avsc' }),
+    ).toThrow(
       /own\.v2\.avsc declares the event "own", which own\.avsc declares already; keep one of them, or give one of them a version that does not begin with 1/,
     )
   })

@@ -8,7 +8,8 @@ import { Build, event, payloadFile, shipped, valueOf, withoutNulls } from './sup
 
 const build = new Build()
 for (const [index, { text }] of build.records.entries()) build.decoder.learn(index + 1, { schema: text })
-const idOf = (eventName: string): number => build.records.findIndex(({ payload }) => payload.eventName === eventName) + 1
+const idOf = (eventName: string): number =>
+  build.records.findIndex(({ payload }) => payload.eventName === eventName) + 1
 
 /** Events of a base type, as far as its schema declares them. */
 function declared(eventName: string): fc.Arbitrary<JsonObject> {
@@ -33,17 +34,20 @@ const some = (fields: Readonly<Record<string, Json | undefined>>): JsonObject =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 
 describe('an event in Avro', () => {
-  test.each(build.records.map(({ payload }) => payload.eventName))('of the type %s is the one that JSON would be', (name) => {
-    fc.assert(
-      fc.property(declared(name), (written) => {
-        const fromAvro = build.normalize(build.write(written, idOf(name)))
-        const fromJson = build.normalize(Buffer.from(JSON.stringify(withoutNulls(written))))
-        expect(fromAvro).toEqual(fromJson)
-        expect(fromAvro.kind).toBe('event')
-      }),
-      { numRuns: 50 },
-    )
-  })
+  test.each(build.records.map(({ payload }) => payload.eventName))(
+    'of the type %s is the one that JSON would be',
+    (name) => {
+      fc.assert(
+        fc.property(declared(name), (written) => {
+          const fromAvro = build.normalize(build.write(written, idOf(name)))
+          const fromJson = build.normalize(Buffer.from(JSON.stringify(withoutNulls(written))))
+          expect(fromAvro).toEqual(fromJson)
+          expect(fromAvro.kind).toBe('event')
+        }),
+        { numRuns: 50 },
+      )
+    },
+  )
 
   test('that breaks a bound of events is rejected with the sentence of JSON', () => {
     for (const broken of [
@@ -58,13 +62,22 @@ describe('an event in Avro', () => {
     }
     const infinite = withHeader(
       idOf('bet'),
-      avroType(build.record('bet').schema).toBuffer({ ...event('bet', {}), payload: { bet: Number.POSITIVE_INFINITY } }),
+      avroType(build.record('bet').schema).toBuffer({
+        ...event('bet', {}),
+        payload: { bet: Number.POSITIVE_INFINITY },
+      }),
     )
-    expect(build.normalize(infinite)).toMatchObject({ kind: 'rejected', detail: expect.stringContaining('payload.bet') })
+    expect(build.normalize(infinite)).toMatchObject({
+      kind: 'rejected',
+      detail: expect.stringContaining('payload.bet'),
+    })
   })
 
   test('must be of the type that its schema is of', () => {
-    const raw = withHeader(idOf('bet'), avroType(build.record('bet').schema).toBuffer({ ...event('win', {}), payload: { bet: 1 } }))
+    const raw = withHeader(
+      idOf('bet'),
+      avroType(build.record('bet').schema).toBuffer({ ...event('win', {}), payload: { bet: 1 } }),
+    )
     expect(build.normalize(raw)).toMatchObject({
       kind: 'rejected',
       eventId: 'e-1',
@@ -82,17 +95,37 @@ const VALUES: readonly [name: string, type: unknown, written: unknown, held: unk
   ['a fixed too', { type: 'fixed', name: 'hash', size: 2 }, Buffer.from([1, 254]), '\u0001\u00fe'],
   ['an enum is its symbol', { type: 'enum', name: 'color', symbols: ['RED', 'BLUE'] }, 'BLUE', 'BLUE'],
   ['a decimal is a number', { type: 'bytes', logicalType: 'decimal', precision: 9, scale: 2 }, 12.35, 12.35],
-  ['below zero too', { type: 'fixed', name: 'd', size: 8, logicalType: 'decimal', precision: 9, scale: 3 }, -0.125, -0.125],
+  [
+    'below zero too',
+    { type: 'fixed', name: 'd', size: 8, logicalType: 'decimal', precision: 9, scale: 3 },
+    -0.125,
+    -0.125,
+  ],
   ['a time stays a number', { type: 'long', logicalType: 'timestamp-millis' }, 1_762_171_200_000, 1_762_171_200_000],
   ['a union is the bare value', ['null', 'string', 'long'], 7, 7],
-  ['of two kinds of text too', ['null', 'string', { type: 'enum', name: 'color', symbols: ['RED'] }], { 'acme.color': 'RED' }, 'RED'],
+  [
+    'of two kinds of text too',
+    ['null', 'string', { type: 'enum', name: 'color', symbols: ['RED'] }],
+    { 'acme.color': 'RED' },
+    'RED',
+  ],
   ['of two kinds of numbers too', ['int', 'double'], { double: 0.5 }, 0.5],
   ['with bytes', ['null', 'bytes'], Buffer.from('é', 'latin1'), 'é'],
-  ['of two kinds of bytes', ['bytes', { type: 'fixed', name: 'hash', size: 1 }], { 'acme.hash': Buffer.from([200]) }, 'È'],
+  [
+    'of two kinds of bytes',
+    ['bytes', { type: 'fixed', name: 'hash', size: 1 }],
+    { 'acme.hash': Buffer.from([200]) },
+    'È',
+  ],
   ['a decimal in a union', ['null', { type: 'bytes', logicalType: 'decimal', precision: 4, scale: 1 }], 3.5, 3.5],
   ['a list', { type: 'array', items: ['null', 'bytes'] }, [null, Buffer.from('x')], [null, 'x']],
   ['a map, without its nulls', { type: 'map', values: ['null', 'long'] }, { a: 1, b: null }, { a: 1 }],
-  ['a record within', { type: 'record', name: 'part', fields: [{ name: 'n', type: ['null', 'int'] }] }, { n: null }, {}],
+  [
+    'a record within',
+    { type: 'record', name: 'part', fields: [{ name: 'n', type: ['null', 'int'] }] },
+    { n: null },
+    {},
+  ],
   ['text of any language', 'string', 'çok — 賞金 🎰', 'çok — 賞金 🎰'],
 ]
 
@@ -112,7 +145,10 @@ const BEYOND = /the field "f" a whole number beyond 2\^53.*send it as text/
 describe('values', () => {
   test.each(VALUES)('%s', (_, type, written, held) => {
     const own = buildOf(type)
-    expect(own.normalize(writtenBy(own, { f: written }))).toMatchObject({ kind: 'event', event: { data: { payload: { f: held } } } })
+    expect(own.normalize(writtenBy(own, { f: written }))).toMatchObject({
+      kind: 'event',
+      event: { data: { payload: { f: held } } },
+    })
   })
 
   test.each(VALUES)('%s, as this producer writes it', (_, type, __, held) => {
@@ -144,7 +180,10 @@ describe('values', () => {
   test('a decimal that a number does not hold exactly is refused', () => {
     const own = buildOf({ type: 'bytes', logicalType: 'decimal', precision: 38, scale: 2 })
     const plain = new Build([...shipped, payloadFile('own', [{ name: 'f', type: 'bytes' }])])
-    const many = withHeader(7, avroType(plain.record('own').schema).toBuffer({ ...event('own', {}), payload: { f: Buffer.alloc(9, 0x7f) } }))
+    const many = withHeader(
+      7,
+      avroType(plain.record('own').schema).toBuffer({ ...event('own', {}), payload: { f: Buffer.alloc(9, 0x7f) } }),
+    )
     expect(own.normalize(many)).toMatchObject({ detail: expect.stringContaining('a decimal of more than 15 digits') })
   })
 
@@ -156,6 +195,8 @@ describe('values', () => {
     })
     expect(encode(event('bet', {}))).toEqual({ ok: false, detail: 'payload.bet must be a number' })
     expect(encode(event('bet', { bet: 'one' }))).toEqual({ ok: false, detail: 'payload.bet must be a number' })
-    expect(encode(event('bet', { bet: 1, win: 'x' }))).toMatchObject({ detail: 'payload.win must be a number, or nothing' })
+    expect(encode(event('bet', { bet: 1, win: 'x' }))).toMatchObject({
+      detail: 'payload.win must be a number, or nothing',
+    })
   })
 })

@@ -16,6 +16,7 @@ import { isEarned } from '../../operators/earned.ts'
 import type { BatchLimits } from '../../pipeline/batch.ts'
 import { publishRules } from '../../pipeline/publish-rules.ts'
 import { tickRecord } from '../../pipeline/ticker.ts'
+import type { SchemaLoader } from '../../pipeline/wire/schema-loader.ts'
 import { Worker } from '../../pipeline/worker.ts'
 import type { PublicationPlan } from '../../rules/control.ts'
 import { loadRules } from '../../rules/load.ts'
@@ -44,6 +45,9 @@ export interface StartOptions {
   readonly tickAfterMs?: number
   readonly standby?: number
   readonly limits?: BatchLimits
+  /** Default: JSON by the schemas that come with Onceward. */
+  readonly normalize?: typeof normalize
+  readonly schemas?: SchemaLoader
   /** How old the rules may be when a batch begins, ms; by default they never are too old. */
   readonly rulesAgeMsMax?: number
   /** How long a failed partition waits for its next try, ms; default 1,000. */
@@ -243,7 +247,8 @@ export class RunningWorker {
       metrics: silentMetrics,
       application: options.application ?? APPLICATION,
       topics: options.topics ?? lab.topics,
-      normalize,
+      normalize: options.normalize ?? normalize,
+      schemas: options.schemas,
       openStore: (partition) => this.disk.open(partition),
       reorderWindowMs: 60_000,
       dedupeWindowMs: DAY_MS,
