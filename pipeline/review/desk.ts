@@ -40,6 +40,8 @@ export interface DeskOptions extends ReviewerParts {
 /** The log stays open: it is the caller's. */
 export class Desk implements ReviewDesk {
   readonly #options: DeskOptions
+  /** What was decided, as far as it was read; each look reads on. */
+  #known: Reviews | undefined
 
   constructor(options: DeskOptions) {
     this.#options = options
@@ -139,7 +141,8 @@ export class Desk implements ReviewDesk {
   }
 
   async #reviews(): Promise<Reviews> {
-    const reviews = await Reviews.open(this.#options)
+    this.#known ??= await Reviews.open(this.#options)
+    const reviews = this.#known
     await reviews.catchUpAll()
     return reviews
   }

@@ -293,6 +293,20 @@ describe.skipIf(!kafkaForTests().available)(`${LETTERS} dead letters on a real K
   test('two who reprocess all the rest at once share it: events to their topic, rewards to the ledger', async () => {
     const database = connect({ connectionString: db, bigIntMode: 'number', poolSize: 1 })
     try {
+      const dry = await runCli(on('dlq', 'reprocess', '--cause', 'budget_closed', '--json', '--allow-non-durable-db'), {
+        environment: { ONCEWARD_DB: db },
+      })
+      // The pool is asked anew: it is as empty as it was.
+      expect(dry.code).toBe(1)
+      expect(dry.stdout.trimEnd().split('\n').at(-1)).toBe(
+        JSON.stringify({
+          phase: 'forecast',
+          letters: COUNT.budget_closed,
+          done: 0,
+          decided: 0,
+          refused: COUNT.budget_closed,
+        }),
+      )
       await database.query(sql`UPDATE reward_budget SET budget = 100000`)
       const told = await both('reprocess', '--status', 'open', '--allow-non-durable-db')
       const { future, late, laterLate, payout, budget_closed: closed, lateStrict } = COUNT
