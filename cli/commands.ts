@@ -3,6 +3,7 @@ import { AUDIT } from './commands/audit.ts'
 import { BENCHES } from './commands/bench.ts'
 import { BUDGETS } from './commands/budgets.ts'
 import { demo } from './commands/demo.ts'
+import { DLQ } from './commands/dlq.ts'
 import { explain } from './commands/explain.ts'
 import { gateway } from './commands/gateway.ts'
 import { HOLDS } from './commands/holds.ts'
@@ -49,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   ...HOLDS,
   ...REWARDS,
   ...BUDGETS,
+  ...DLQ,
   replay,
   lag,
   tail,

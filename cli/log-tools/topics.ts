@@ -35,8 +35,8 @@ export function topicSpecs({ topics, partitions, replicationFactor, retentionMs 
     kept(topics.scores, retentionMs),
     kept(topics.rewards, longer),
     kept(topics.dlq, longer),
-    // A decision is younger than its letter, so it outlasts it.
-    kept(topics.dlqReviews, longer),
+    // Segments are deleted whole, so that a letter may outlast its time; its decision must outlast it, or it looks open again.
+    kept(topics.dlqReviews, 2 * longer),
     kept(topics.gatewayAnswers, ANSWERS_RETENTION_MS),
     { topic: topics.payers, partitions: 1, cleanup: 'compact', ...replicas },
     { topic: topics.auditHeads, partitions: 1, cleanup: 'delete', ...replicas },

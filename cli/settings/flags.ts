@@ -128,7 +128,12 @@ class FlagReader implements FlagsReading {
       return
     }
     const before = this.given.get(setting.name)?.written
-    const list = setting.spec.type === 'list' && before !== undefined
-    this.given.set(setting.name, { written: list ? `${String(before)},${value}` : value, place })
+    this.given.set(setting.name, { written: together(setting, before, value), place })
   }
+}
+
+/** What a flag says that was given before: of most the last one counts. */
+function together({ spec }: Setting, before: Given['written'] | undefined, value: string): Given['written'] {
+  if (spec.type === 'texts') return typeof before === 'object' ? [...before, value] : [value]
+  return spec.type === 'list' && before !== undefined ? `${String(before)},${value}` : value
 }

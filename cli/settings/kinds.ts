@@ -6,6 +6,8 @@ export interface KindValues {
   text: string
   /** Comma-separated on the command line and in variables, a sequence in YAML. */
   list: readonly string[]
+  /** Each as it was written, commas and all; a flag may be given several times, YAML takes a sequence. */
+  texts: readonly string[]
   integer: number
   number: number
   /** A share from 0 to 1; written 0.1 or 10%. */
@@ -47,6 +49,7 @@ export const READERS: { readonly [K in Kind]: Reader<K> } = {
   text: (written, bounds) => matching(single(written), bounds),
   path: (written) => single(written),
   list: readList,
+  texts: readTexts,
   integer: (written, bounds) =>
     within(numeric(written, /^[+-]?\d[\d_]*$/, `a whole number${rangeText(bounds)}`), bounds),
   number: (written, bounds) => within(numeric(written, NUMBER, `a number${rangeText(bounds)}`), bounds),
@@ -80,6 +83,12 @@ function readList(written: Written, bounds: Bounds): Read<readonly string[]> {
     if (!read.ok) return read
   }
   return good(items)
+}
+
+function readTexts(written: Written): Read<readonly string[]> {
+  const items = typeof written === 'object' ? written : [String(written)]
+  const empty = items.length === 0 || items.some((item) => item.trim() === '')
+  return empty ? bad('it is empty; write a value or leave it out') : good(items)
 }
 
 function numeric(written: Written, form: RegExp, right: string): Read<number> {

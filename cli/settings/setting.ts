@@ -78,6 +78,7 @@ export function placeholderOf(setting: Setting): string {
   const words: Record<Kind, string> = {
     text: 'TEXT',
     list: 'A,B,...',
+    texts: 'TEXT',
     integer: 'N',
     number: 'X',
     rate: 'SHARE',

@@ -57,11 +57,15 @@ describe('topics', () => {
       ['scores', true],
       ['reward.tasks', true],
       ['dlq', true],
+      ['dlq.reviews', true],
+      ['gateway.answers', true],
+      ['gateway.payers', true],
+      ['audit.heads', true],
     ])
     const again = await createTopics(log, topicSpecs({ ...plan, partitions: 6, retentionMs: 0 }))
     expect(again.every(({ created }) => !created)).toBe(true)
     expect(again.flatMap(({ warnings }) => warnings).filter((text) => text.includes('partitions, not 6'))).toHaveLength(
-      4,
+      6,
     )
     expect(again[0]?.warnings.join()).toMatch(/keeps records for 7 days, less than ever/)
     expect((await log.topic('events.raw'))?.partitions).toBe(3)
@@ -72,12 +76,20 @@ describe('topics', () => {
     expect(await log.topic('rules.control')).toMatchObject({ partitions: 1, cleanup: 'compact' })
   })
 
-  test('rewards and dead letters outlast events', () => {
-    const kept = (retentionMs: number): unknown[] =>
-      topicSpecs({ ...plan, retentionMs }).map((spec) => spec.retentionMs)
-    expect(kept(DAY_MS)).toEqual([DAY_MS, undefined, DAY_MS, 30 * DAY_MS, 30 * DAY_MS])
-    expect(kept(90 * DAY_MS)).toEqual([90 * DAY_MS, undefined, 90 * DAY_MS, 90 * DAY_MS, 90 * DAY_MS])
-    expect(kept(0)).toEqual([undefined, undefined, undefined, undefined, undefined])
+  test('rewards and dead letters outlast events, and decisions on dead letters outlast those', () => {
+    const kept = (retentionMs: number): Record<string, unknown> =>
+      Object.fromEntries(topicSpecs({ ...plan, retentionMs }).map((spec) => [spec.topic, spec.retentionMs]))
+    const days = (events: number, longer: number): object => ({
+      'events.raw': events * DAY_MS,
+      scores: events * DAY_MS,
+      'rules.control': undefined,
+      'reward.tasks': longer * DAY_MS,
+      dlq: longer * DAY_MS,
+      'dlq.reviews': 2 * longer * DAY_MS,
+    })
+    expect(kept(DAY_MS)).toMatchObject(days(1, 30))
+    expect(kept(90 * DAY_MS)).toMatchObject(days(90, 90))
+    expect(kept(0)).toMatchObject({ 'events.raw': undefined, dlq: undefined, 'dlq.reviews': undefined })
   })
 
   test('an existing control topic that is not compacted would lose rules, so it is told', async () => {
