@@ -19,6 +19,8 @@ export interface Exchange {
   keyId?: string
   /** The webhook's own id. */
   requestId?: string
+  /** Where its signature does not cover that id: what it does cover. */
+  contentId?: string | undefined
   /** As it came, once it was read. */
   body?: Buffer
   /** All of it stands in the audit log. */

@@ -119,7 +119,7 @@ export class FrontDesk {
       // 3. Whether the provider sent it.
       if (provider === undefined) throw this.#failed(exchange)
       exchange.source = provider.source.name
-      exchange.requestId = this.#admitted(exchange, provider, exchange.body)
+      Object.assign(exchange, this.#admitted(exchange, provider, exchange.body))
       checkMediaType(raw.headers)
       // 4. It is kept as it came, repeats too.
       await this.#trail.request(exchange)
@@ -161,7 +161,7 @@ export class FrontDesk {
     return unauthenticated()
   }
 
-  #admitted(exchange: Exchange, provider: Provider, body: Buffer): string {
+  #admitted(exchange: Exchange, provider: Provider, body: Buffer): Pick<Exchange, 'requestId' | 'contentId'> {
     const { request, ip, receivedAt } = exchange
     const admission = provider.admit({
       ip,
@@ -170,7 +170,7 @@ export class FrontDesk {
       body,
       now: receivedAt,
     })
-    if (admission.ok) return admission.requestId
+    if (admission.ok) return { requestId: admission.requestId, contentId: admission.contentId }
     const { name } = provider.source
     const { problem, detail } = admission
     const { metrics, logger, intake } = this.#parts
@@ -192,23 +192,45 @@ export class FrontDesk {
     provider: Provider,
     { body, held }: { readonly body: Buffer; readonly held: Held },
   ): Promise<GivenAnswer> {
-    const { receivedAt, requestId = '' } = exchange
-    const { source, limits } = provider
+    const { source } = provider
+    const { requestId = '', contentId } = exchange
     const content = hash('sha256', body, 'hex')
     let done: readonly EventAnswer[] = []
-    const answer = await this.#parts.answers.once({ id: `${source.name}/${requestId}`, content }, async () => {
-      const object = await this.#object(exchange, provider, { body, held })
-      const mapped = provider.map(object, { receivedAt, requestId })
-      if (mapped.ok) {
-        const items = this.#charged(source, limits, { ok: true, value: mapped.events })
-        const events = items.flatMap((item) => (item.ok ? [item.event] : []))
-        done = withUnmapped(items, await this.#take(exchange, source, events))
-      } else done = [{ status: 'rejected', reason: 'schema', detail: mapped.detail }]
+    let known = false
+    const work = async (): Promise<StoredAnswer> => {
+      done = await this.#mapped(exchange, provider, await this.#object(exchange, provider, { body, held }))
       return answerOf(done, this.#counted(exchange, done), requestId)
+    }
+    const answer = await this.#parts.answers.once({ id: `${source.name}/${requestId}`, content }, async () => {
+      if (contentId === undefined) return work()
+      // Whoever captured a call may send it under another id: what the signature covers tells that it is the same.
+      const { replayed, ...first } = await this.#parts.answers.once(
+        { id: `${source.name}/${contentId}`, content },
+        work,
+      )
+      known = replayed
+      return first
     })
-    if (answer.replayed) await this.#trail.replay(exchange, answer.status)
+    const replayed = answer.replayed || known
+    if (replayed) await this.#trail.replay(exchange, answer.status)
     else await this.#trail.answer(exchange, answer.status, done)
-    return answer
+    return { ...answer, replayed }
+  }
+
+  /** What the provider's mapping makes of a body goes to the bus, and what it can make nothing of is set aside with it. */
+  async #mapped(exchange: Exchange, provider: Provider, object: JsonObject): Promise<readonly EventAnswer[]> {
+    const { receivedAt, requestId = '' } = exchange
+    const { source, limits } = provider
+    const mapped = provider.map(object, { receivedAt, requestId })
+    if (!mapped.ok) {
+      const { detail } = mapped
+      await this.#take(exchange, source, [], [{ detail, event: object }])
+      return [{ status: 'rejected', reason: 'schema', detail }]
+    }
+    const items = this.#charged(source, limits, { ok: true, value: mapped.events })
+    const events = items.flatMap((item) => (item.ok ? [item.event] : []))
+    const unmapped = items.flatMap((item) => (item.ok ? [] : [item]))
+    return withUnmapped(items, await this.#take(exchange, source, events, unmapped))
   }
 
   async #object(
@@ -239,11 +261,16 @@ export class FrontDesk {
     return events
   }
 
-  async #take(exchange: Exchange, source: EventSource, events: readonly unknown[]): Promise<readonly EventAnswer[]> {
-    if (events.length === 0) return []
+  async #take(
+    exchange: Exchange,
+    source: EventSource,
+    events: readonly unknown[],
+    unmapped: readonly { readonly detail: string; readonly event: JsonObject }[] = [],
+  ): Promise<readonly EventAnswer[]> {
+    if (events.length + unmapped.length === 0) return []
     const { ip, receivedAt } = exchange
     const facts = { ip, userAgent: userAgentOf(exchange), country: countryOf(exchange), receivedAt }
-    return await this.#parts.intake.take({ source, events, facts })
+    return await this.#parts.intake.take({ source, events, facts, unmapped })
   }
 
   #counted({ source = '' }: Exchange, answers: readonly EventAnswer[]): AnswerCounts {

@@ -64,6 +64,8 @@ export interface EventIntake {
     readonly source: EventSource
     readonly events: readonly unknown[]
     readonly facts: RequestFacts
+    /** Of the same request, what is no event: dead letters with the reason `schema`, where the source has any. */
+    readonly unmapped?: readonly { readonly detail: string; readonly event: JsonObject }[]
   }): Promise<readonly EventAnswer[]>
   /** Sets aside what came with a signature that does not hold: a dead letter with the reason `signature`. Bounded in rate. */
   setAside(letter: { readonly from: string; readonly detail: string; readonly raw: Buffer }): Promise<void>

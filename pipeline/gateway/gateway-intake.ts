@@ -135,6 +135,7 @@ export class GatewayIntake implements EventIntake {
       drafts: [],
       sent: [],
     }
+    for (const { detail, event } of taken.unmapped ?? []) this.#letter(request, { detail, raw: rawOf(event) })
     for (const [index, value] of events.entries()) {
       const judged = request.judge.judge(value)
       if (judged.kind === 'refused') {
@@ -243,11 +244,15 @@ export class GatewayIntake implements EventIntake {
   #refuse(request: Request, index: number, { answer, userId }: Refusal): void {
     const { reason, detail, event_id: eventId } = answer
     this.#answer(request, index, reason, answer)
-    const { source, events } = request.taken
-    if (!source.deadLetters || reason !== 'schema') return
+    if (reason !== 'schema') return
+    this.#letter(request, { detail, raw: rawOf(request.taken.events[index]), eventId, userId })
+  }
+
+  #letter({ taken, drafts }: Request, of: Omit<Letter, 'reason' | 'from'>): void {
+    const { source } = taken
+    if (!source.deadLetters) return
     const from = `${source.kind === 'webhook' ? 'webhook' : 'gateway'}/${source.name}`
-    const letter = { reason, detail, from, raw: rawOf(events[index]), eventId, userId } as const
-    request.drafts.push(this.#writeLetter(letter, this.#parts.clock.now()))
+    drafts.push(this.#writeLetter({ ...of, reason: 'schema', from }, this.#parts.clock.now()))
   }
 
   #answer({ answers, outcomes }: Request, index: number, outcome: IntakeOutcome, answer: EventAnswer): void {

@@ -62,7 +62,7 @@ function mapItem(event: JsonObject): MappedEvent {
   return 'unmapped' in event ? { ok: false, detail: 'unmapped', event } : { ok: true, event }
 }
 
-function admitGood({ rawHeaders }: WebhookFacts): Admission {
+export function admitGood({ rawHeaders }: WebhookFacts): Admission {
   const header = (name: string): string | undefined => {
     const at = rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === name)
     return at === -1 ? undefined : rawHeaders[at + 1]

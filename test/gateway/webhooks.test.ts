@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OncewardError } from '../../core/errors.ts'
 import {
+  admitGood,
   type Answer,
   directoryOf,
   event,
@@ -64,6 +65,35 @@ describe('a webhook', () => {
       const answer = await webhook('r2', { nothing: 1 })
       expect([answer.status, answer.headers['idempotent-replay']]).toEqual([422, replayed])
     }
+  })
+
+  test('known by what its signature covers is the same call under another id', async () => {
+    const directory = directoryOf({
+      providers: [
+        provider({
+          admit: (facts) => {
+            const admission = admitGood(facts)
+            return admission.ok ? { ...admission, contentId: facts.body.toString('hex').slice(-20) } : admission
+          },
+        }),
+      ],
+    })
+    gateway.use(directory)
+    const first = await webhook('r1', { events: [event('a')] })
+    const captured = await webhook('r2', { events: [event('a')] })
+    expect([captured.status, captured.text]).toEqual([202, first.text])
+    expect(captured.headers['idempotent-replay']).toBe('true')
+    expect((await webhook('r1', { events: [event('b')] })).status).toBe(409)
+    expect(gateway.intake.requests).toHaveLength(1)
+  })
+
+  test('hands on with its events what could not be mapped', async () => {
+    await webhook('r1', { events: [event('a'), { unmapped: 1, event_id: 'b' }] })
+    await webhook('r2', { nothing: 1 })
+    expect(gateway.intake.requests.map(({ events, unmapped }) => [events.length, unmapped])).toEqual([
+      [1, [{ ok: false, detail: 'unmapped', event: { unmapped: 1, event_id: 'b' } }]],
+      [0, [{ detail: 'the body has no list of events', event: { nothing: 1 } }]],
+    ])
   })
 
   test('without an event for us is taken', async () => {
