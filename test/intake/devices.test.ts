@@ -24,11 +24,8 @@ describe('the device of a user agent', () => {
     expect(devices.device(userAgent), 'once more').toEqual(device)
   })
 
-  it('costs little, however hostile it is: it is cut before it is read', () => {
-    const devices = openDevices()
-    const started = performance.now()
-    for (const hostile of ['/a', 'linespider-', 'slackbot-', 'Chrome/0', 'Opera ', '(('])
-      devices.device(hostile.repeat(60_000))
-    expect(performance.now() - started).toBeLessThan(2_000)
+  it('is read from its beginning alone: some patterns take long over long ones', () => {
+    expect(openDevices().device(`${'x'.repeat(512)} ${rows[0][0]}`)).toBeUndefined()
+    expect(openDevices().device(`${'x'.repeat(200)} ${rows[0][0]}`)).toMatchObject({ os: 'iOS' })
   })
 })

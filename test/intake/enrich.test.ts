@@ -79,7 +79,8 @@ describe('what a browser says of its player', () => {
 
 describe('what a trusted source says', () => {
   it('stands', async () => {
-    expect(await onBus(said, { source: backend, facts: { userAgent: CHROME, country: 'AT' } })).toEqual(said)
+    const event = { ...said, context: { ...said.context, ip: '203.0.113.7' } }
+    expect(await onBus(event, { source: backend, facts: { userAgent: CHROME, country: 'AT' } })).toEqual(event)
   })
 
   it('its own address is not the player’s', async () => {
@@ -120,9 +121,11 @@ describe('who pays', () => {
     const log = await memoryLog()
     const intake = await intakeOn(log)
     await intake.take({ source: backend, events: [deposit('d1', 'rich')], facts })
-    await intake.take({ source: backend, events: [{ ...bet('e1'), user: { id: 'rich' } }, bet('e2')], facts })
+    await intake.take({ source: browser, events: [deposit('d2', 'poor')], facts })
+    const bets = ['rich', 'poor', 'other'].map((id) => ({ ...bet(`of the ${id}`), user: { id } }))
+    await intake.take({ source: backend, events: bets, facts })
     const flags = (await eventsOn(log)).map(({ event_id, user }) => [event_id, user.payer_flag])
-    expect(Object.fromEntries(flags)).toEqual({ d1: undefined, e1: true, e2: undefined })
+    expect(flags.filter(([, flag]) => flag !== undefined)).toEqual([['of the rich', true]])
     await intake.close()
   })
 })

@@ -84,6 +84,18 @@ describe('the content of an event', () => {
     )
   })
 
+  it.each([
+    [['a', 'b'], ['a"b']],
+    [['1,'], [1, '']],
+    [{ a: 'b', c: 1 }, { 'a="1:bc': 1 }],
+    [[[], 1], [[1]]],
+    [{}, []],
+    [[null], ['null']],
+    [[1], ['1']],
+  ])('is not the same for %j and %j', (one, other) => {
+    expect(canonicalText(one)).not.toBe(canonicalText(other))
+  })
+
   it('is another one for any other JSON', () => {
     const near = fc.jsonValue({
       depthSize: 'small',

@@ -80,6 +80,11 @@ describe('the country of an address', () => {
     expect(await codeOf(open(none))).toBe('ONCEWARD_E_FILE_UNREADABLE')
     await writeFile(none, 'no database at all')
     expect(await codeOf(open(none))).toBe('ONCEWARD_E_FILE_UNREADABLE')
+    const damaged = Buffer.from(TWO)
+    // A type that there is not, in the place of the first record.
+    damaged.set([0, 255], TWO.indexOf('country') - 2)
+    await writeFile(none, damaged)
+    expect(await codeOf(open(none))).toBe('ONCEWARD_E_FILE_UNREADABLE')
     await writeFile(none, TWO.subarray(0, TWO.length - 40))
     expect(await codeOf(open(none))).toBe('ONCEWARD_E_FILE_UNREADABLE')
   })

@@ -25,7 +25,7 @@ const event = {
   version: '1.0.0',
   user: { id: 'u', geo: 'DE', email: 'a@example.com' },
   context: { ip: '203.0.113.7', session_id: 's', device: { os: 'iOS', browser: 'Safari' }, headers: { cookie: 'c' } },
-  payload: { bet: 1, currency: 'EUR', card_number: '4111' },
+  payload: { bet: 1, currency: 'EUR', card_number: '4111', iban: 'DE' },
   trace: { id: 't' },
 }
 
