@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type AnchorLine, GENESIS, readLine, STREAM_NAME, writeAnchor } from '../../core/audit/lines.ts'
 import type { AnchorChain, AnchorPlace, AnchorReader, AuditHead } from '../../core/ports/audit.ts'
-import { byteLines } from './byte-lines.ts'
+import { type ByteLine, byteLines } from './byte-lines.ts'
 import { type AuditDisk, type AuditFile, localDisk } from './disk.ts'
 import { broken, codeOf, unwritable } from './failures.ts'
 
@@ -60,19 +60,18 @@ interface FileEnd {
   readonly wholeBytes: number
 }
 
-/** The last whole anchor of a file. The file is read from its beginning: it is short beside its stream. */
+/** Much longer than an anchor: the last one is found without reading years of them. */
+const END_BYTES = 16_384
+
+/** The last whole anchor of a file. */
 async function endOf(path: string): Promise<FileEnd> {
-  let newest: AnchorLine | undefined
-  let wholeBytes = 0
-  for await (const lines of byteLines(path)) {
-    const last = lines.findLast(({ whole }) => whole)
-    if (last === undefined) continue
-    const line = readLine(last.bytes)
-    if (line.type !== 'anchor') throw broken(`line ${last.number} of the anchors ${path} was changed`)
-    newest = line
-    wholeBytes = last.end
-  }
-  return { newest, wholeBytes }
+  const from = Math.max(0, (await stat(path)).size - END_BYTES)
+  let last: ByteLine | undefined
+  for await (const lines of byteLines(path, { from })) last = lines.findLast(({ whole }) => whole) ?? last
+  if (last === undefined) return { newest: undefined, wholeBytes: 0 }
+  const newest = readLine(last.bytes)
+  if (newest.type !== 'anchor') throw broken(`the last line of the anchors ${path} was changed`)
+  return { newest, wholeBytes: last.end }
 }
 
 class FileChain implements AnchorChain {

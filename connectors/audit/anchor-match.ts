@@ -15,6 +15,8 @@ interface PassedLine {
 
 /** Walks along one place's anchors of one stream beside the stream itself: neither is ever in memory as a whole. */
 export class AnchorMatch {
+  readonly #stream: string
+  readonly #reader: AnchorReader
   readonly #check: AnchorCheck
   readonly #lines: AsyncIterator<readonly { readonly bytes: Buffer; readonly place: string }[]>
   /** True: the stream has findings of its own, which say why a record is not there. */
@@ -29,6 +31,8 @@ export class AnchorMatch {
     { report, explained }: { readonly report: Report; readonly explained: () => boolean },
   ) {
     const { name, unbroken } = place.reader
+    this.#stream = stream
+    this.#reader = place.reader
     this.#check = new AnchorCheck({ stream, place: name, unbroken, report })
     this.#lines = place.snapshot.lines(stream)[Symbol.asyncIterator]()
     this.#explained = explained
@@ -54,6 +58,12 @@ export class AnchorMatch {
       else left = anchor
     }
     this.#check.end(last, segment, left)
+    if (!this.#check.hasClaims) return
+    const now = await this.#reader.snapshot()
+    for await (const batch of now.lines(this.#stream)) {
+      for (const { bytes } of batch) this.#check.settle(readLine(bytes))
+    }
+    this.#check.settled()
   }
 
   async #line({ type, seq, hashes, segment }: PassedLine): Promise<void> {

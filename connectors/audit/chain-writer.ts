@@ -259,7 +259,9 @@ export class ChainWriter implements AuditStream {
     try {
       if (segment !== undefined && seq >= segment.first && !segment.tape.isSynced) {
         await segment.tape.sync()
-        this.#durable = { stream: this.#options.stream, seq, head, closed: false }
+        // Meanwhile the segment may have ended, with a head that is newer.
+        const isNewer = seq > (this.#durable?.seq ?? 0)
+        if (isNewer) this.#durable = { stream: this.#options.stream, seq, head, closed: false }
       }
       if (this.#isFull()) await this.#exclusively(async () => (this.#isFull() ? this.#endSegment() : undefined))
       this.#syncFailing = false

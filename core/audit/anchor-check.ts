@@ -22,7 +22,8 @@ export class AnchorCheck {
   readonly #hashes = new Map<number, string>()
   #matched = 0
   #differs = false
-  #removedTold = false
+  /** By number: what headers say of anchors that were not among those taken. */
+  readonly #claims = new Map<number, { readonly anchor: string; readonly first: number }>()
 
   constructor(options: AnchorCheckOptions) {
     this.#options = options
@@ -73,15 +74,35 @@ export class AnchorCheck {
 
   /** What the header says of this place, once all anchors of records before it were taken. */
   header({ anchored, anchor, first }: HeaderLine): void {
-    if (!this.#options.unbroken || anchored === 0 || this.#removedTold) return
+    if (!this.#options.unbroken || anchored === 0) return
     if (anchored > this.#number) {
-      this.#removedTold = true
-      const detail = `${anchored - this.#number} of ${anchored} anchors are gone, which were there when the segment that begins with record ${first} was begun`
-      return this.#report('anchors_removed', detail)
+      // It may have been written after the anchors were listed.
+      this.#claims.set(anchored, { anchor, first })
+      return
     }
     const known = this.#hashes.get(anchored)
-    if (known === undefined || known === anchor) return
-    this.#report('anchors_changed', `anchor ${anchored} is not the one that was there when record ${first} was written`)
+    if (known !== undefined && known !== anchor) this.#otherThanClaimed(anchored, first)
+  }
+
+  /** True: headers name anchors that were not among those taken; they have to be looked for among what is there now. */
+  get hasClaims(): boolean {
+    return this.#claims.size > 0
+  }
+
+  settle(line: Line): void {
+    const claim = line.type === 'anchor' ? this.#claims.get(line.number) : undefined
+    if (line.type !== 'anchor' || claim === undefined) return
+    this.#claims.delete(line.number)
+    if (claim.anchor !== line.hash) this.#otherThanClaimed(line.number, claim.first)
+  }
+
+  /** What headers name and nobody has found. */
+  settled(): void {
+    const [claim] = this.#claims
+    if (claim === undefined) return
+    const [anchored, { first }] = claim
+    const detail = `${anchored - this.#number} of ${anchored} anchors are gone, which were there when the segment that begins with record ${first} was begun`
+    this.#report('anchors_removed', detail)
   }
 
   /** The stream has come to its end at `last`, in `segment`; `left`: the newest anchor of what should stand behind. */
@@ -93,6 +114,11 @@ export class AnchorCheck {
     const { stream, place, report } = this.#options
     const where = segment === undefined ? {} : { where: segment }
     report({ stream, what: 'truncated', ...where, place, seq: Math.min(last + 1, seq), lastSeq: seq, detail })
+  }
+
+  #otherThanClaimed(number: number, first: number): void {
+    const detail = `anchor ${number} is not the one that was there when record ${first} was written`
+    this.#report('anchors_changed', detail)
   }
 
   #rewritten({ seq, number, at }: AnchorLine, where?: string): void {

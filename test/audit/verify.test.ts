@@ -37,7 +37,7 @@ const lives: fc.Arbitrary<Life> = fc.record({
     { minLength: 2, maxLength: 8 },
   ),
   segmentBytes: fc.integer({ min: 500, max: 5_000 }),
-  retired: fc.nat(7).map((one) => one === 0),
+  retired: fc.nat(15).map((one) => one === 0),
 })
 
 const OTHER: Life = {
