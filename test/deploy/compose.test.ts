@@ -47,9 +47,9 @@ describe('the command lines', () => {
     expect(service.command?.join(' ')).toMatch(new RegExp(`^${command.name}\\b`))
   })
 
-  test('two workers, a sink and a partner are among them', async () => {
+  test('a gateway, two workers, a sink and a partner are among them', async () => {
     const names = await Promise.all(own.map(async ([, service]) => (await invocation(service)).command.name))
-    expect(names.toSorted()).toEqual(['ingest', 'partner', 'sink', 'topics create', 'worker', 'worker'])
+    expect(names.toSorted()).toEqual(['gateway', 'ingest', 'partner', 'sink', 'topics create', 'worker', 'worker'])
   })
 
   test('the services mean the same application, cluster and secret', async () => {
