@@ -1,4 +1,5 @@
 import { command } from '../command.ts'
+import { anchors } from '../settings/audit.ts'
 import { gatewayFile } from '../settings/gateway.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
@@ -31,7 +32,10 @@ const auditStream = setting('audit-stream', {
   default: 'gateway',
   placeholder: 'NAME',
   help: 'name of this gateway in the audit log; each gateway that writes into the same folder needs its own',
-  pattern: { test: /^[A-Za-z0-9._-]{1,64}$/, right: 'a name for a stream; use letters, digits, ".", "_" and "-"' },
+  pattern: {
+    test: /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$/,
+    right: 'a name of a stream; use letters, digits, ".", "_" and "-"',
+  },
 })
 
 const geoFile = setting('geo-file', {
@@ -76,6 +80,7 @@ export const gateway = command({
     schemas,
     audit,
     auditStream,
+    anchors,
     geoFile,
     metricsPort,
     metricsHost,

@@ -1,4 +1,3 @@
-import { anchorTopic } from '../../connectors/audit/anchor-topic.ts'
 import { openAuditLog } from '../../connectors/audit/audit-log.ts'
 import { openDevices } from '../../connectors/enrich/devices.ts'
 import { type GeoFile, openGeoFile } from '../../connectors/enrich/geo.ts'
@@ -14,6 +13,7 @@ import { parseSchemas } from '../../operators/event-schema.ts'
 import { openAnswerLog } from '../../pipeline/gateway/answer-log.ts'
 import type { IntakeMetrics } from '../../pipeline/gateway/intake-metrics.ts'
 import { openIntake } from '../../pipeline/gateway/intake.ts'
+import { anchorPlaces } from '../audit/places.ts'
 import type { Context } from '../command.ts'
 import { closing, type Observation, type ObservationSettings, openObservation, untilAborted } from '../runtime.ts'
 import { productVersion } from '../version.ts'
@@ -28,6 +28,7 @@ export interface GatewaySettings extends ObservationSettings {
   readonly schemas: string | undefined
   readonly audit: string | undefined
   readonly auditStream: string
+  readonly anchors: string | undefined
   readonly geoFile: string | undefined
 }
 
@@ -47,7 +48,7 @@ export async function runGateway(log: Log, context: Context<GatewaySettings>): P
   })
   const observation = await openObservation('gateway', context)
   await closing(observation, async () => {
-    const audit = await openAudit(log, context, topics)
+    const audit = await openAudit(log, context)
     await closing(audit ?? NOTHING, async () => {
       const geo = await openGeo(settings.geoFile, context)
       await closing(geo ?? NOTHING, async () => {
@@ -63,7 +64,7 @@ export async function runGateway(log: Log, context: Context<GatewaySettings>): P
 
 const NOTHING = { close: async (): Promise<void> => undefined }
 
-async function openAudit(log: Log, { settings, clock, logger }: Context<GatewaySettings>, topics: Topics) {
+async function openAudit(log: Log, { settings, clock, logger }: Context<GatewaySettings>) {
   if (settings.audit === undefined) {
     logger.warn({}, 'there is no --audit: what comes and what is answered is kept nowhere')
     return undefined
@@ -73,7 +74,7 @@ async function openAudit(log: Log, { settings, clock, logger }: Context<GatewayS
     stream: settings.auditStream,
     clock,
     logger,
-    anchors: [anchorTopic(log, topics.auditHeads)],
+    anchors: anchorPlaces(log, settings),
   })
 }
 

@@ -9,7 +9,7 @@ const KEY_BYTES = 32
 export function createKey(id: string): string {
   const key = `${KEY_PREFIX}${randomBytes(KEY_BYTES).toString('base64url')}`
   return [
-    `${key}`,
+    key,
     '',
     'The key is shown this once. Give it to whoever sends, and write this line under keys: of the source:',
     `  - { id: ${JSON.stringify(id)}, hash: "sha256:${keyHash(key)}" }`,

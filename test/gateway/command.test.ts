@@ -115,9 +115,9 @@ describe.skipIf(!kafkaForTests().available)('onceward gateway on Kafka', () => {
   test('told to stop under load, it loses no event that it has answered with 202', async () => {
     const { cli, port } = await start()
     const accepted: string[] = []
-    let stopped = false
+    const stopped = new AbortController()
     const sender = async (lane: number): Promise<void> => {
-      for (let n = 0; !stopped; n++) {
+      for (let n = 0; !stopped.signal.aborted; n++) {
         const id = `e_${lane}_${n}`
         const answer = await sendAs(port, BACKEND, { json: event(id) }).catch(() => undefined)
         if (answer === undefined) return
@@ -129,7 +129,7 @@ describe.skipIf(!kafkaForTests().available)('onceward gateway on Kafka', () => {
     await expect.poll(() => accepted.length, { timeout: 30_000 }).toBeGreaterThan(100)
     cli.child.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0 })
-    stopped = true
+    stopped.abort()
     await load
     const there = new Set(await onTheBus())
     expect(accepted.filter((id) => !there.has(id))).toEqual([])

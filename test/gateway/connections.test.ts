@@ -42,7 +42,7 @@ describe('a slow client', () => {
 
   test.each([
     ['says nothing at all', ''],
-    ['sends empty lines after an answer', `${REQUEST}`],
+    ['sends empty lines after an answer', REQUEST],
   ])('that %s is cut', async (_name, begin) => {
     const client = await (await open({ limits: SHORT }))()
     if (begin !== '') {

@@ -63,7 +63,9 @@ describe('over TLS', () => {
     expect((await gateway.send({ json: event(), ca: CA })).status).toBe(202)
     gateway.gateway.renewTls({ ...STRANGER, clientCa: CA, asksForCertificate: true })
     await expect(gateway.send({ json: event(), ca: CA })).rejects.toThrow(/certificate/)
-    expect(() => gateway.gateway.renewTls({ cert: 'x', key: 'y', clientCa: CA, asksForCertificate: true })).toThrow()
+    expect(() => gateway.gateway.renewTls({ cert: 'x', key: 'y', clientCa: CA, asksForCertificate: true })).toThrow(
+      /PEM|no start line/,
+    )
     const checkServerIdentity = (): undefined => undefined
     expect((await gateway.send({ json: event(), ca: STRANGER.cert, checkServerIdentity })).status).toBe(202)
   })
@@ -72,7 +74,7 @@ describe('over TLS', () => {
     await start()
     await expect(
       gateway.send({ json: event(), ca: CA, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' }),
-    ).rejects.toThrow()
+    ).rejects.toThrow(/alert|version/)
   })
 })
 
