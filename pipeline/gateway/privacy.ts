@@ -27,7 +27,10 @@ export function compilePrivacy(
   schemas: EventSchemas,
   linkKey: Buffer | undefined,
 ): Scrub | undefined {
-  for (const path of [...(privacy.pass ?? []), ...privacy.hash]) checkPath(path)
+  const wrong = privacyProblem(privacy)
+  if (wrong !== undefined) {
+    throw new OncewardError('ONCEWARD_E_GATEWAY_INVALID', `privacy: ${wrong.list}: ${wrong.problem}`)
+  }
   const replace = replacing(privacy, linkKey)
   if (privacy.pass === undefined) return replace
   const common = [...ALWAYS, ...privacy.pass, ...privacy.hash]
@@ -51,27 +54,31 @@ function replacing(privacy: Privacy, linkKey: Buffer | undefined): Scrub | undef
   return changing(treeOf(privacy.hash), linkTokens(keyOf(privacy, linkKey)))
 }
 
-function checkPath(path: string): void {
-  const problem = !PATH.test(path)
-    ? 'is no path of fields such as context.session_id'
-    : path.split('.').some((name) => name in Object.prototype)
-      ? 'names what every JavaScript object has'
-      : undefined
-  if (problem === undefined) return
-  throw new OncewardError(
-    'ONCEWARD_E_GATEWAY_INVALID',
-    `privacy: "${path}" ${problem}; write the names of fields, joined by dots`,
-  )
+/** What is wrong with the lists, as a sentence; for whoever reads them from a file, so that no request meets it. */
+export function privacyProblem({
+  pass = [],
+  hash,
+}: Privacy): { readonly list: 'pass' | 'hash'; readonly problem: string } | undefined {
+  for (const [list, paths] of [['pass', pass] as const, ['hash', hash] as const]) {
+    for (const path of paths) {
+      const problem = pathProblem(path)
+      if (problem !== undefined)
+        return { list, problem: `"${path}" ${problem}; write the names of fields, joined by dots` }
+    }
+  }
+  const needed = hash.find((path) => [...ALWAYS, 'user', 'payload'].includes(path))
+  if (needed === undefined) return undefined
+  const problem = `"${needed}" is what every event needs as it is: rewards are paid to the id; take it off the list`
+  return { list: 'hash', problem }
+}
+
+function pathProblem(path: string): string | undefined {
+  if (!PATH.test(path)) return 'is no path of fields such as context.session_id'
+  const inherited = path.split('.').some((name) => name in Object.prototype)
+  return inherited ? 'names what every JavaScript object has' : undefined
 }
 
 function keyOf({ hash }: Privacy, linkKey: Buffer | undefined): Buffer {
-  const needed = hash.find((path) => [...ALWAYS, 'user', 'payload'].includes(path))
-  if (needed !== undefined) {
-    throw new OncewardError(
-      'ONCEWARD_E_GATEWAY_INVALID',
-      `privacy: hash has "${needed}", which every event needs as it is: rewards are paid to the id; take it off the list`,
-    )
-  }
   if (linkKey !== undefined && linkKey.length > 0) return linkKey
   throw new OncewardError(
     'ONCEWARD_E_GATEWAY_INVALID',

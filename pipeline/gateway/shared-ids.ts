@@ -81,7 +81,9 @@ export class SharedIds {
   async close(): Promise<void> {
     this.#stop.abort()
     await this.#follower.close()
-    await Promise.race([this.#writing, this.#parts.clock.sleep(RETRY_DELAY_MS)])
+    const over = new AbortController()
+    await Promise.race([this.#writing, this.#parts.clock.sleep(RETRY_DELAY_MS, over.signal)])
+    over.abort()
     await this.#producer.close()
   }
 
