@@ -5,6 +5,7 @@ import type { Directory } from '../../connectors/gateway/directory.ts'
 import { type KeySource, KeyTable } from '../../connectors/gateway/keys.ts'
 import type { GatewayTls } from '../../connectors/gateway/server.ts'
 import type { Privacy, Provider } from '../../core/ports/gateway.ts'
+import { privacyProblem } from '../../pipeline/gateway/privacy.ts'
 import { type Outside, type OutsideOfFile, readEntryFile } from '../partners/entry-secrets.ts'
 import { type Fields, LocatedYaml } from '../partners/located-yaml.ts'
 import { readProviders } from './providers-file.ts'
@@ -68,6 +69,8 @@ class Reader {
     const fields = this.#yaml.map(node, 'privacy', PRIVACY_KEYS)
     const right = 'paths of an event such as context.session_id'
     const privacy = { pass: fields.texts('pass', right), hash: fields.texts('hash', right) ?? [] }
+    const wrong = privacyProblem(privacy)
+    if (wrong !== undefined) throw fields.wrong(wrong.list, wrong.problem)
     const path = fields.text('hash_key_file', 'the path of a file with a random text')
     if (path === undefined) {
       if (privacy.hash.length > 0)

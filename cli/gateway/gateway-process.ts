@@ -5,8 +5,10 @@ import { loadSchemas } from '../../connectors/files/schemas.ts'
 import { createGateway, type Gateway } from '../../connectors/gateway/server.ts'
 import type { AuditLog } from '../../core/ports/audit.ts'
 import type { AnswerLog, EventIntake } from '../../core/ports/gateway.ts'
+import { OncewardError } from '../../core/errors.ts'
 import type { HealthReport } from '../../core/ports/health.ts'
 import type { Log } from '../../core/ports/log.ts'
+import type { Logger } from '../../core/ports/logger.ts'
 import type { Metrics } from '../../core/ports/metrics.ts'
 import { topicNames, type Topics } from '../../core/topics.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
@@ -131,6 +133,7 @@ interface ServerParts {
 async function serve(context: Context<GatewaySettings>, parts: ServerParts): Promise<void> {
   const { settings, signal, clock, random, logger, terminal } = context
   const { file, observation, audit, intake, answers } = parts
+  const started = file.file
   const health = (): HealthReport => healthOf({ bus: intake.state().available, stopping: signal.aborted })
   const gateway = await createGateway({
     intake,
@@ -150,7 +153,8 @@ async function serve(context: Context<GatewaySettings>, parts: ServerParts): Pro
     await observation.serve(health)
     const port = await gateway.listen({ host: settings.host, port: settings.port })
     terminal.note(`listening on ${file.file.tls === undefined ? 'http' : 'https'}://${settings.host}:${port}`)
-    const changed = (next: GatewayFile, before: GatewayFile): void => use(gateway, next, { before, context })
+    const changed = (next: GatewayFile, before: GatewayFile): void =>
+      takeOver(gateway, next, { before, started, logger })
     context.onHangup?.(() => void file.look(changed))
     const watching = file.watch(changed)
     await untilAborted(signal)
@@ -159,13 +163,28 @@ async function serve(context: Context<GatewaySettings>, parts: ServerParts): Pro
   })
 }
 
-/** Takes over what of a new file can be taken over while the server runs; the rest is said. Throws where TLS cannot be used. */
-function use(
-  gateway: Gateway,
+interface TakeOver {
+  readonly before: GatewayFile
+  /** The file as it was when the process began: what it says of `hash_key_file` counts until its end. */
+  readonly started: GatewayFile
+  readonly logger: Logger
+}
+
+/**
+ * Takes over what of a new file can be taken over while the server runs; the rest is said. Throws where TLS cannot be used, and where
+ * there is something to hash now and no key to do it with: each event would fail.
+ */
+export function takeOver(
+  gateway: Pick<Gateway, 'renewTls'>,
   next: GatewayFile,
-  { before, context }: { readonly before: GatewayFile; readonly context: Context<GatewaySettings> },
+  { before, started, logger }: TakeOver,
 ): void {
-  const { logger } = context
+  if (started.linkKey === undefined && next.linkKey !== undefined) {
+    throw new OncewardError(
+      'ONCEWARD_E_GATEWAY_INVALID',
+      'privacy names a hash_key_file now, and there was none when the gateway began; restart it to use this file',
+    )
+  }
   if (next.tls !== undefined && before.tls !== undefined) gateway.renewTls(next.tls)
   const asks = (file: GatewayFile): string => `${file.tls !== undefined} ${file.tls?.asksForCertificate === true}`
   if (asks(next) !== asks(before)) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type GatewayFile, readGatewayFile } from '../../cli/gateway/gateway-file.ts'
+import { takeOver } from '../../cli/gateway/gateway-process.ts'
 import { WatchedFile } from '../../cli/gateway/watched-file.ts'
 import { keyHash } from '../../connectors/gateway/keys.ts'
 import { systemClock } from '../../core/clock.ts'
@@ -107,6 +108,8 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     [`${SOURCE}country_header: cf-ipcountry`, /anybody could set it; say under trusted_proxies/],
     [`${SOURCE}trusted_proxies: [x]`, /"x" is neither an address nor a network/],
     [`${SOURCE}privacy: { hash: [context.ip] }`, /what is hashed needs a key/],
+    [`${SOURCE}privacy: { hash: [user.id], hash_key_file: link.key }`, /"user.id" is what every event needs as it is/],
+    [`${SOURCE}privacy: { pass: [context..ip] }`, /"context..ip" is no path of fields/],
     [`${SOURCE}privacy: { hash: [context.ip], hash_key_file: short.key }`, /short.key holds less than 16 characters/],
     [`${SOURCE}privacy: { hash: [context.ip], hash_key_file: gone.key }`, /gone.key cannot be read/],
     [`${SOURCE}tls: { cert_file: server.pem }`, /tls needs cert_file and key_file/],
@@ -206,6 +209,15 @@ describe('a file that is watched', () => {
       throw new Error('the certificate cannot be used')
     })
     expect([file.good, file.file === before]).toEqual([false, true])
+  })
+
+  test('that asks for a key which the process does not have cannot be taken over: each event would fail', async () => {
+    const [without, withKey] = [await parse(SOURCE), file.file]
+    const taking = (next: GatewayFile, started: GatewayFile) => (): void =>
+      takeOver({ renewTls: () => undefined }, next, { before: without, started, logger: silentLogger })
+    expect(taking(withKey, without)).toThrow(/restart it to use this file/)
+    expect(taking(withKey, withKey)).not.toThrow()
+    expect(taking(without, withKey)).not.toThrow()
   })
 
   test('is looked at again and again until it is closed', async () => {
