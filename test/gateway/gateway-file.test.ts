@@ -131,6 +131,14 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     expect(String(error)).not.toContain('my-secret-key')
   })
 
+  test('keeps the ids of whoever is trusted from public keys', async () => {
+    const other = `  - { name: back, keys: [{ id: c, hash: ${hash('c')} }] }\n`
+    const { directory } = await parse(`${SOURCE}    public: true\n    events: [login]\n${other}${PROVIDER}`)
+    const reserved = (key: string): unknown => directory.keys.find(key, 0)?.source.source.reserved
+    expect([reserved('k'), reserved('c')]).toEqual([['back', 'p'], undefined])
+    expect(directory.providers.get('p')?.source.reserved).toBeUndefined()
+  })
+
   test('of the examples is without fault', async () => {
     const path = 'examples/gateway/gateway.yaml'
     const readReal = (file: string): Promise<string> => readFile(file, 'utf8')
