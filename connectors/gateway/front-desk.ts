@@ -10,6 +10,7 @@ import type {
   Provider,
   SourceLimits,
   StoredAnswer,
+  WebhookFacts,
 } from '../../core/ports/gateway.ts'
 import type { JsonObject } from '../../core/model/event.ts'
 import type { Logger } from '../../core/ports/logger.ts'
@@ -17,7 +18,7 @@ import type { Metrics } from '../../core/ports/metrics.ts'
 import { networkKey } from './addresses.ts'
 import { type AnswerCounts, answerOf, countAnswers } from './answers.ts'
 import { AuditTrail } from './audit-trail.ts'
-import { BodyBudget, checkMediaType, discard, type Held, readBody, unpack } from './body.ts'
+import { BodyBudget, checkMediaType, checkSize, discard, type Held, readBody, unpack } from './body.ts'
 import { clientCertificate } from './client-certificate.ts'
 import { EVENTS_MAX } from './contract.ts'
 import { countryOf, type Exchange, userAgentOf } from './exchange.ts'
@@ -53,6 +54,7 @@ export class FrontDesk {
   readonly #trail: AuditTrail
   readonly #bodies: BodyBudget
   readonly #webhookBodies: BodyBudget
+  readonly #strangerBodies: BodyBudget
   readonly #events: Limiter
   readonly #failures: Limiter
   readonly #lines: Limiter
@@ -63,6 +65,7 @@ export class FrontDesk {
     this.#trail = new AuditTrail(parts)
     this.#bodies = new BodyBudget(limits.bodyBytes)
     this.#webhookBodies = new BodyBudget(limits.webhookBytes)
+    this.#strangerBodies = new BodyBudget(limits.strangerBytes)
     this.#events = new Limiter(clock, limits.callers)
     this.#failures = new Limiter(clock, limits.callers)
     this.#lines = new Limiter(clock, limits.callers)
@@ -74,7 +77,7 @@ export class FrontDesk {
 
   /** Bytes of bodies that are in memory. */
   bodyBytes(): number {
-    return this.#bodies.bytes + this.#webhookBodies.bytes
+    return this.#bodies.bytes + this.#webhookBodies.bytes + this.#strangerBodies.bytes
   }
 
   /** `POST /v1/events` */
@@ -109,18 +112,22 @@ export class FrontDesk {
   /** `POST /v1/webhooks/:provider` */
   async webhook(exchange: Exchange, name: string): Promise<GivenAnswer> {
     const { raw } = exchange.request
-    const held = this.#webhookBodies.open()
+    const provider = exchange.directory.providers.get(name)
+    const held = (provider?.mayCall(callerOf(exchange)) === true ? this.#webhookBodies : this.#strangerBodies).open()
     try {
-      const provider = exchange.directory.providers.get(name)
       // 1. An address that has failed too often waits: what follows costs us work for each try.
       this.#refuseOften(exchange)
       // 2. The body, which the signature is about. A stranger is read as well, so that nobody learns which names there are.
-      exchange.body = await readBody(raw, provider?.limits.bodyBytes ?? this.#parts.limits.strangerBodyBytes, held)
+      exchange.body = await readBody(raw, this.#unknownBodyBytes(exchange), held)
       // 3. Whether the provider sent it.
       if (provider === undefined) throw this.#failed(exchange)
-      exchange.source = provider.source.name
+      const { limits, source } = provider
+      exchange.source = source.name
       Object.assign(exchange, this.#admitted(exchange, provider, exchange.body))
       checkMediaType(raw.headers)
+      checkSize(exchange.body, limits.bodyBytes)
+      // Each call is kept whole, and a repeat costs no events: without this, one that was captured could fill the disk.
+      this.#chargeCall(source, limits)
       // 4. It is kept as it came, repeats too.
       await this.#trail.request(exchange)
       // 5. It is answered once; a repeat gets that answer.
@@ -150,6 +157,17 @@ export class FrontDesk {
     return caller.source
   }
 
+  /** So many may be read of anybody, whichever provider is called. */
+  #unknownBodyBytes({ directory }: Exchange): number {
+    const limits = [...directory.providers.values()].map((provider) => provider.limits.bodyBytes)
+    return Math.max(this.#parts.limits.unknownBodyBytes, ...limits)
+  }
+
+  #chargeCall({ name }: EventSource, { eventsPerSecond, burst }: SourceLimits): void {
+    const wait = this.#events.take(`calls ${name}`, { perSecond: eventsPerSecond, burst }, 1)
+    if (wait > 0) throw limited(`this provider may call ${eventsPerSecond} times a second; wait`, wait)
+  }
+
   #refuseOften({ ip }: Exchange): void {
     const wait = this.#failures.look(networkKey(ip), this.#parts.limits.failures)
     if (wait > 0) throw limited('too many requests of this address could not be authenticated; wait', wait)
@@ -164,8 +182,7 @@ export class FrontDesk {
   #admitted(exchange: Exchange, provider: Provider, body: Buffer): Pick<Exchange, 'requestId' | 'contentId'> {
     const { request, ip, receivedAt } = exchange
     const admission = provider.admit({
-      ip,
-      clientCertificate: clientCertificate(request.socket),
+      ...callerOf(exchange),
       rawHeaders: request.raw.rawHeaders,
       body,
       now: receivedAt,
@@ -284,6 +301,11 @@ export class FrontDesk {
     if (counts.conflict > 0) metrics.gatewayConflicts.add(counts.conflict, { source })
     return counts
   }
+}
+
+/** What the connection tells of who calls. */
+function callerOf({ ip, request }: Exchange): Pick<WebhookFacts, 'ip' | 'clientCertificate'> {
+  return { ip, clientCertificate: clientCertificate(request.socket) }
 }
 
 /** The answers to a body's items in their order: `taken` answers those that the mapping could read. */
