@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createKey } from '../../cli/gateway/new-key.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { directoryOf, event, KEY, keySource, LIMITS, startGateway, type TestGateway } from './gateway-harness.ts'
 
@@ -227,4 +228,23 @@ test('the key stands in no answer and in no entry of the audit log', async () =>
   expect(gateway.audit.entries.length).toBeGreaterThan(3)
   expect(kept).toContain('backend_1')
   for (const secret of [KEY, encodeURIComponent(KEY), 'nonsense']) expect(kept).not.toContain(secret)
+})
+
+test('a key stands in no entry either where somebody has put it into another place', async () => {
+  const [lost = ''] = createKey('lost').split('\n')
+  const elsewhere = { authorization: undefined, 'x-apikey': lost, 'x-original-uri': `/v1/events?key=${lost}` }
+  await gateway.send({ json: event(), headers: elsewhere })
+  await gateway.send({ json: event(), headers: { ...elsewhere, 'x-api-key': KEY } })
+  await gateway.send({ json: event(), path: `/v1/events?api-key=${lost}`, headers: { authorization: undefined } })
+  expect(gateway.audit.entries.map(({ kind }) => kind)).toEqual(['refusal', 'request', 'answer', 'refusal'])
+  expect(JSON.stringify(gateway.audit.entries)).not.toContain(lost)
+})
+
+test('of what strangers send little is kept, however large their headers are', async () => {
+  const headers = { authorization: undefined, 'x-large': 'x'.repeat(12_000), 'x-small': 'yes' }
+  await gateway.send({ json: event(), path: `/v1/events?${'p'.repeat(2_000)}`, headers })
+  const [entry] = gateway.audit.entries
+  expect(JSON.stringify(entry).length).toBeLessThan(4_096)
+  expect(entry?.body['headers_cut']).toBe(1)
+  expect(entry?.body['headers']).toContainEqual(['x-small', 'yes'])
 })
