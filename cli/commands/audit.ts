@@ -85,18 +85,7 @@ const collect = command({
       says: 'all of it',
     },
   ],
-  settings: [
-    audit,
-    anchors,
-    brokers,
-    prefix,
-    db,
-    withScores,
-    stream,
-    metricsPort,
-    metricsHost,
-    ...KAFKA_SECURITY,
-  ],
+  settings: [audit, anchors, brokers, prefix, db, withScores, stream, metricsPort, metricsHost, ...KAFKA_SECURITY],
   async run(context) {
     const { collectCommand } = await import('../audit/collect.ts')
     await collectCommand(context)

@@ -83,18 +83,15 @@ describe('the commands around the audit log', () => {
       syncMs: 5,
     })
     const findings: Finding[] = []
-    let looks = 0
+    const stop = new AbortController()
     const looking = (async () => {
-      while (looks < 40) {
-        await verifyAudit({
-          folder,
-          anchors: [anchorFolderReader(join(folder, 'anchors'))],
-          report: (one) => findings.push(one),
-        })
-        looks += 1
+      const anchors = [anchorFolderReader(join(folder, 'anchors'))]
+      for (let look = 0; look < 40; look += 1) {
+        await verifyAudit({ folder, anchors, report: (one) => findings.push(one) })
       }
+      stop.abort()
     })()
-    for (let n = 1; looks < 40; n += 1) await log.append([entryOf(n, 30)])
+    for (let n = 1; !stop.signal.aborted; n += 1) await log.append([entryOf(n, 30)])
     await looking
     await log.close()
     expect(findings).toEqual([])
