@@ -66,6 +66,8 @@ describe('the commands around the audit log', () => {
     const without = await runCli(['audit', 'verify', '--audit', audit()])
     expect(without.stderr).toMatch(/without anchors .* cannot be told/)
     expect(await runCli(['audit', 'verify', '--audit', join(dir, 'gone')])).toMatchObject({ code: 1 })
+    const misspelt = await runCli(['audit', 'verify', '--audit', audit(), '--streams', 'gateway-2'])
+    expect(misspelt.stderr).toMatch(/there is no stream gateway-2; there are gateway-1/)
     const lost = await runCli(['audit', 'verify', '--audit', audit(), '--anchors', join(dir, 'gone')])
     expect(lost).toMatchObject({ code: 1, stdout: expect.stringMatching(/anchors_removed/) })
   })
