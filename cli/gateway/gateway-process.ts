@@ -52,7 +52,7 @@ export async function runGateway(log: Log, context: Context<GatewaySettings>): P
     await closing(audit ?? NOTHING, async () => {
       const geo = await openGeo(settings.geoFile, context)
       await closing(geo ?? NOTHING, async () => {
-        const intake = await openEvents(log, context, { topics, file: file.file, geo, metrics: observation.metrics })
+        const intake = await openEvents(log, context, { topics, geo, metrics: observation.metrics })
         await closing(intake, async () => {
           const answers = await openAnswerLog({ log, topics, clock, logger })
           await closing(answers, () => serve(context, { file, observation, audit, intake, answers }))
@@ -85,7 +85,6 @@ async function openGeo(path: string | undefined, context: Context<GatewaySetting
 
 interface EventParts {
   readonly topics: Topics
-  readonly file: GatewayFile
   readonly geo: GeoFile | undefined
   readonly metrics: Metrics
 }
@@ -93,7 +92,7 @@ interface EventParts {
 async function openEvents(
   log: Log,
   { settings, clock, logger }: Context<GatewaySettings>,
-  { topics, file, geo, metrics }: EventParts,
+  { topics, geo, metrics }: EventParts,
 ): Promise<EventIntake> {
   return openIntake({
     log,
@@ -104,7 +103,6 @@ async function openEvents(
     metrics: intakeMetrics(metrics),
     geo,
     devices: openDevices(),
-    linkKey: file.linkKey,
   })
 }
 
@@ -170,9 +168,6 @@ function use(
   const asks = (file: GatewayFile): string => `${file.tls !== undefined} ${file.tls?.asksForCertificate === true}`
   if (asks(next) !== asks(before)) {
     logger.error({}, 'whether there is TLS, and whether it asks for certificates, changes at the next start only')
-  }
-  if (next.linkKey?.toString('hex') !== before.linkKey?.toString('hex')) {
-    logger.error({}, 'the key of privacy: changes at the next start only')
   }
 }
 

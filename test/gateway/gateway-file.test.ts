@@ -31,9 +31,14 @@ const hash = (key: string): string => `"sha256:${keyHash(key)}"`
 const SOURCE = `sources:\n  - name: web\n    keys: [{ id: web_1, hash: ${hash('k')} }]\n`
 const PROVIDER = 'providers:\n  - { name: p, secret_file: secret, allow_ips: any, mapping: map.yaml }\n'
 
+/** What the events of the source with this key are hashed with. */
+function keyOf({ keys }: GatewayFile['directory'], key = 'k'): string | undefined {
+  return keys.find(key, 0)?.source.source.privacy.hashKey?.export().toString()
+}
+
 describe("a gateway's file", () => {
   test('with a source alone has what is needed, and the bounds that the manual says', async () => {
-    const { directory, tls, linkKey } = await parse(SOURCE)
+    const { directory, tls } = await parse(SOURCE)
     const caller = directory.keys.find('k', 0)
     expect(caller).toMatchObject({
       source: {
@@ -44,11 +49,11 @@ describe("a gateway's file", () => {
       key: { id: 'web_1' },
     })
     expect([...(caller?.source.scopes ?? [])]).toEqual(['events:write'])
-    expect([tls, linkKey, directory.origins.size]).toEqual([undefined, undefined, 0])
+    expect([tls, directory.origins.size, keyOf(directory)]).toEqual([undefined, 0, undefined])
   })
 
   test('with all there is', async () => {
-    const { directory, tls, linkKey } = await parse(`
+    const { directory, tls } = await parse(`
 trusted_proxies: [10.0.0.0/8, "fd00::/8"]
 country_header: CF-IPCountry
 cors: { origins: ["https://play.example", "http://localhost:8000"] }
@@ -67,7 +72,7 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     expect(directory.trustedProxies.has('10.1.1.1')).toBe(true)
     expect(directory.countryHeader).toBe('cf-ipcountry')
     expect([...directory.origins]).toEqual(['https://play.example', 'http://localhost:8000'])
-    expect(linkKey?.toString()).toBe('a random text of some length')
+    expect(keyOf(directory, 'a')).toBe('a random text of some length')
     expect(tls).toMatchObject({ cert: SERVER.cert, asksForCertificate: false })
     expect([...directory.providers.keys()]).toEqual(['p'])
     const { source, key } = directory.keys.find('b', 0) ?? {}
@@ -106,6 +111,7 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     [`${SOURCE}cors: { origins: ["https://x.example/"] }`, /is no origin; write scheme and host/],
     [`${SOURCE}country_header: cf-ipcountry`, /anybody could set it; say under trusted_proxies/],
     [`${SOURCE}trusted_proxies: [x]`, /"x" is neither an address nor a network/],
+    [`${SOURCE}privacy: { hash: [user.id], hash_key_file: link.key }`, /rewards are paid to the id/],
     [`${SOURCE}privacy: { hash: [context.ip] }`, /what is hashed needs a key/],
     [`${SOURCE}privacy: { hash: [context.ip], hash_key_file: short.key }`, /short.key holds less than 16 characters/],
     [`${SOURCE}privacy: { hash: [context.ip], hash_key_file: gone.key }`, /gone.key cannot be read/],
@@ -178,7 +184,7 @@ describe('a file that is watched', () => {
     await writeFile(join(dir, 'next.key'), 'another random text, as long')
     await rename(join(dir, 'next.key'), join(dir, 'link.key'))
     await look()
-    expect(seen.map(({ linkKey }) => linkKey?.toString())).toEqual(['another random text, as long'])
+    expect(seen.map(({ directory }) => keyOf(directory))).toEqual(['another random text, as long'])
   })
 
   test('that is broken, half written or gone changes nothing, and is good again when it is', async () => {
