@@ -46,8 +46,9 @@ class Reader {
     const yaml = this.#yaml
     const top = yaml.map(yaml.parse(text), 'the file', KEYS)
     const privacy = await this.#privacy(top)
-    const sources = this.#sources(top, privacy)
-    const providers = await this.#providers(top, privacy, sources)
+    const written = this.#sources(top, privacy)
+    const providers = await this.#providers(top, privacy, written)
+    const sources = withReserved(written, providers)
     if (sources.length + providers.length === 0) {
       throw top.wrong('sources', 'nobody could send anything; write sources:, or providers:, or both')
     }
@@ -170,4 +171,11 @@ class Reader {
     }
     return { cert, key, clientCa, asksForCertificate: asking !== undefined }
   }
+}
+
+/** Anybody can send with a public key; the ids of whoever is trusted are not for them. */
+function withReserved(sources: readonly KeySource[], providers: readonly Provider[]): readonly KeySource[] {
+  const trusted = [...sources, ...providers].map(({ source }) => source).filter((source) => source.trusted)
+  const reserved = trusted.map(({ name }) => name)
+  return sources.map((each) => (each.source.trusted ? each : { ...each, source: { ...each.source, reserved } }))
 }

@@ -7,6 +7,7 @@ import type { AuditLog } from '../../core/ports/audit.ts'
 import type { AnswerLog, EventIntake } from '../../core/ports/gateway.ts'
 import type { HealthReport } from '../../core/ports/health.ts'
 import type { Log } from '../../core/ports/log.ts'
+import type { Logger } from '../../core/ports/logger.ts'
 import type { Metrics } from '../../core/ports/metrics.ts'
 import { topicNames, type Topics } from '../../core/topics.ts'
 import { parseSchemas } from '../../operators/event-schema.ts'
@@ -148,7 +149,7 @@ async function serve(context: Context<GatewaySettings>, parts: ServerParts): Pro
     await observation.serve(health)
     const port = await gateway.listen({ host: settings.host, port: settings.port })
     terminal.note(`listening on ${file.file.tls === undefined ? 'http' : 'https'}://${settings.host}:${port}`)
-    const changed = (next: GatewayFile, before: GatewayFile): void => use(gateway, next, { before, context })
+    const changed = (next: GatewayFile, before: GatewayFile): void => takeOver(gateway, next, { before, logger })
     context.onHangup?.(() => void file.look(changed))
     const watching = file.watch(changed)
     await untilAborted(signal)
@@ -158,12 +159,11 @@ async function serve(context: Context<GatewaySettings>, parts: ServerParts): Pro
 }
 
 /** Takes over what of a new file can be taken over while the server runs; the rest is said. Throws where TLS cannot be used. */
-function use(
-  gateway: Gateway,
+function takeOver(
+  gateway: Pick<Gateway, 'renewTls'>,
   next: GatewayFile,
-  { before, context }: { readonly before: GatewayFile; readonly context: Context<GatewaySettings> },
+  { before, logger }: { readonly before: GatewayFile; readonly logger: Logger },
 ): void {
-  const { logger } = context
   if (next.tls !== undefined && before.tls !== undefined) gateway.renewTls(next.tls)
   const asks = (file: GatewayFile): string => `${file.tls !== undefined} ${file.tls?.asksForCertificate === true}`
   if (asks(next) !== asks(before)) {

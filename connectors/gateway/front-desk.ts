@@ -201,16 +201,18 @@ export class FrontDesk {
       done = await this.#mapped(exchange, provider, await this.#object(exchange, provider, { body, held }))
       return answerOf(done, this.#counted(exchange, done), requestId)
     }
-    const answer = await this.#parts.answers.once({ id: `${source.name}/${requestId}`, content }, async () => {
-      if (contentId === undefined) return work()
-      // Whoever captured a call may send it under another id: what the signature covers tells that it is the same.
-      const { replayed, ...first } = await this.#parts.answers.once(
-        { id: `${source.name}/${contentId}`, content },
-        work,
-      )
-      known = replayed
-      return first
-    })
+    const { answers } = this.#parts
+    const byRequest = { id: `${source.name}/${requestId}`, content }
+    // What the signature covers comes first: whoever captured a call may send it under another id, and must not take an id with it
+    // that the provider is going to give to another call.
+    const answer =
+      contentId === undefined
+        ? await answers.once(byRequest, work)
+        : await answers.once({ id: `${source.name}/${contentId}`, content }, async () => {
+            const { replayed, ...first } = await answers.once(byRequest, work)
+            known = replayed
+            return first
+          })
     const replayed = answer.replayed || known
     if (replayed) await this.#trail.replay(exchange, answer.status)
     else await this.#trail.answer(exchange, answer.status, done)

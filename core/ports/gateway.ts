@@ -13,6 +13,11 @@ export interface EventSource {
    * `user.risk_flags` and `context.ip` is then replaced by what the gateway knows, or dropped.
    */
   readonly trusted: boolean
+  /**
+   * Names of others. An `event_id` that begins with one of them and a colon is theirs, and is refused: whoever sends an id first has
+   * it, so that anybody with a public key could keep out a provider's event by sending another one under its id before.
+   */
+  readonly reserved?: readonly string[]
   /** What of an event may pass beside the envelope's own fields and the payload. */
   readonly privacy: Privacy
   /** What it sends that is no event goes to the DLQ as well. */

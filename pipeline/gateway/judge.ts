@@ -56,7 +56,11 @@ function judgeOf(source: EventSource, { normalize, scrub, eventBytesMax }: Compi
         return forbidden(source, source.events, value)
       }
       const result = normalize(value)
-      return result.kind === 'event' ? result : refusal('schema', result.detail, result)
+      if (result.kind !== 'event') return refusal('schema', result.detail, result)
+      const owner = ownerOf(result.event.eventId, source)
+      if (owner === undefined) return result
+      const detail = `an event_id that begins with "${owner}:" is of ${owner}; give the event an id of its own`
+      return refusal('forbidden', detail, result.event)
     },
     write: (event, data) => {
       const left = scrub === undefined ? data : scrub(data, event.eventName)
@@ -69,6 +73,11 @@ function judgeOf(source: EventSource, { normalize, scrub, eventBytesMax }: Compi
       return { kind: 'bytes', bytes }
     },
   }
+}
+
+function ownerOf(eventId: string, { reserved = [] }: EventSource): string | undefined {
+  const end = eventId.indexOf(':')
+  return end === -1 ? undefined : reserved.find((name) => name.length === end && eventId.startsWith(name))
 }
 
 /** The caller can do nothing about it, but is told; whoever runs the gateway sees the letter. */

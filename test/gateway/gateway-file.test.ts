@@ -113,6 +113,8 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     [`${SOURCE}trusted_proxies: [x]`, /"x" is neither an address nor a network/],
     [`${SOURCE}privacy: { hash: [user.id], hash_key_file: link.key }`, /rewards are paid to the id/],
     [`${SOURCE}privacy: { hash: [context.ip] }`, /what is hashed needs a key/],
+    [`${SOURCE}privacy: { hash: [user.id], hash_key_file: link.key }`, /"user.id" is what every event needs as it is/],
+    [`${SOURCE}privacy: { pass: [context..ip] }`, /"context..ip" is no path of fields/],
     [`${SOURCE}privacy: { hash: [context.ip], hash_key_file: short.key }`, /short.key holds less than 16 characters/],
     [`${SOURCE}privacy: { hash: [context.ip], hash_key_file: gone.key }`, /gone.key cannot be read/],
     [`${SOURCE}tls: { cert_file: server.pem }`, /tls needs cert_file and key_file/],
@@ -132,6 +134,14 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     )
     expect(String(error)).toMatch(message)
     expect(String(error)).not.toContain('my-secret-key')
+  })
+
+  test('keeps the ids of whoever is trusted from public keys', async () => {
+    const other = `  - { name: back, keys: [{ id: c, hash: ${hash('c')} }] }\n`
+    const { directory } = await parse(`${SOURCE}    public: true\n    events: [login]\n${other}${PROVIDER}`)
+    const reserved = (key: string): unknown => directory.keys.find(key, 0)?.source.source.reserved
+    expect([reserved('k'), reserved('c')]).toEqual([['back', 'p'], undefined])
+    expect(directory.providers.get('p')?.source.reserved).toBeUndefined()
   })
 
   test('of the examples is without fault', async () => {

@@ -65,6 +65,17 @@ describe('what is accepted stands on the bus', () => {
     await intake.close()
   })
 
+  it('nobody can take an id of others before they do', async () => {
+    const log = await memoryLog()
+    const intake = await intakeOn(log)
+    const page = { ...browser, reserved: ['gameco'] }
+    const taken = await send(intake, [bet('gameco:7'), bet('gameco_7'), bet('gamecorp:7'), bet('gameco')], page)
+    expect(statusesOf(taken)).toEqual(['forbidden', 'accepted', 'accepted', 'accepted'])
+    expect(taken[0]).toMatchObject({ event_id: 'gameco:7', detail: expect.stringContaining('"gameco:"') })
+    expect(statusesOf(await send(intake, [deposit('gameco:7', 'u')]))).toEqual(['accepted'])
+    await intake.close()
+  })
+
   it('an event that is larger than a record is rejected before it is sent', async () => {
     const log = await memoryLog()
     const intake = await intakeOn(log, { eventBytesMax: 1_000 })

@@ -42,8 +42,9 @@ export function admit(trust: ProviderTrust, facts: WebhookFacts): Admission {
   if (!signature.ok) return refused(signature.fault, signature.problem)
   const { requestId } = signature
   if (standardOnly) return { ok: true, requestId }
-  // Where X-Signature counts, it counts alone too: who captured a call can leave out whatever else stood there.
-  return { ok: true, requestId, contentId: `body_${createHash('sha256').update(body).digest('hex')}` }
+  // Where X-Signature counts, it counts alone too: who captured a call can leave out whatever else stood there. With a colon, which no
+  // request id has: nobody can send it as one.
+  return { ok: true, requestId, contentId: `body:${createHash('sha256').update(body).digest('hex')}` }
 }
 
 function isListed(certificates: ReadonlySet<string>, shown: string | undefined): boolean {
