@@ -28,7 +28,14 @@ export interface Terminal {
   readonly progress: { readonly isTty: boolean; readonly columns: number; write(text: string): void }
 }
 
-export type CommandGroup = 'Start here' | 'Rules' | 'On Kafka' | 'Rewards' | 'Dead letters' | 'Look inside' | 'Trying out'
+export type CommandGroup =
+  | 'Start here'
+  | 'Rules'
+  | 'On Kafka'
+  | 'Rewards'
+  | 'Dead letters'
+  | 'Look inside'
+  | 'Trying out'
 
 export interface CommandHelp {
   /** One or two words: `ingest`, `topics create`. */

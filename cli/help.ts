@@ -2,7 +2,15 @@ import type { Command, CommandGroup } from './command.ts'
 import { placeholderOf, type Setting, variableOf } from './settings/setting.ts'
 import { rangeText } from './settings/kinds.ts'
 
-const GROUPS: readonly CommandGroup[] = ['Start here', 'Rules', 'On Kafka', 'Rewards', 'Dead letters', 'Look inside', 'Trying out']
+const GROUPS: readonly CommandGroup[] = [
+  'Start here',
+  'Rules',
+  'On Kafka',
+  'Rewards',
+  'Dead letters',
+  'Look inside',
+  'Trying out',
+]
 
 /** The page of `onceward --help`. `columns`: the width to wrap at. */
 export function overview(commands: readonly Command[], columns: number): string {

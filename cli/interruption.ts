@@ -9,7 +9,7 @@ export interface Interruptible {
   /** undefined until it was interrupted. */
   interruption(): Interruption | undefined
   /** From now on SIGHUP does not stop but calls `listener`: what has a file to read anew reads it. */
-  onHangup(listener: () => void): void
+  readonly onHangup: (listener: () => void) => void
 }
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const

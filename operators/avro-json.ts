@@ -118,13 +118,17 @@ class Writers {
     if (type instanceof types.RecordType) return this.#record(type)
     if (type instanceof types.ArrayType) {
       const item = this.build(type.itemsType)
-      return fitting(type, (value, path) => (value as unknown[]).map((each, i) => item(each, `${path}[${i}]`)))
+      return (value, path) => {
+        if (!Array.isArray(value)) throw new Unencodable(`${path} must be a list`)
+        return value.map((each, i) => item(each, `${path}[${i}]`))
+      }
     }
     if (type instanceof types.MapType) {
       const inner = this.build(type.valuesType as Type)
-      return fitting(type, (value, path) =>
-        Object.fromEntries(Object.entries(value as object).map(([key, each]) => [key, inner(each, `${path}.${key}`)])),
-      )
+      return (value, path) => {
+        if (!isObject(value)) throw new Unencodable(`${path} must be an object`)
+        return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inner(each, below(path, key))]))
+      }
     }
     if (holdsBytes(type)) return fitting(type, bytesOf)
     if (type instanceof types.LongType) return fitting(type, exactLong)
@@ -161,7 +165,10 @@ class Writers {
     const writes = branches.map((branch) => ({ check: checkOf(branch), write: this.build(branch), branch }))
     const { expected } = checkOf(type)
     return (value, path) => {
-      const chosen = writes.find(({ check, branch }) => check.fits(value) && (!holdsBytes(branch) || isLatin1(value)))
+      const chosen =
+        writes.find(({ check, branch }) => check.fits(value) && (!holdsBytes(branch) || isLatin1(value))) ??
+        // What lacks a field that has a default fits no check, and is written all the same.
+        writes.find(({ branch }) => isOfKind(branch, value))
       if (chosen === undefined) throw new Unencodable(`${path} must be ${expected}`)
       const inner = chosen.write(value, path)
       return inner === null || !wrapped ? inner : { [chosen.branch.branchName ?? '']: inner }
@@ -181,6 +188,11 @@ function fitting(type: Type, write: Write): Write {
 function exactLong(value: unknown, path: string): unknown {
   if (Math.abs(value as number) < Number.MAX_SAFE_INTEGER && (value as number) >= LONG_LEAST) return value
   throw new Unencodable(`${path} is a whole number beyond -2^52 to 2^53, which is not written exactly; send it as text`)
+}
+
+function isOfKind(type: Type, value: unknown): boolean {
+  if (type instanceof avro.types.ArrayType) return Array.isArray(value)
+  return (type instanceof avro.types.RecordType || type instanceof avro.types.MapType) && isObject(value)
 }
 
 function holdsBytes(type: Type): boolean {

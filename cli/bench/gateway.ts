@@ -66,8 +66,7 @@ export async function runGatewayBench(options: GatewayBenchOptions): Promise<Gat
       onPhase(phaseText(phase))
       const figures = await Promise.race([load.next(), gateway.died, aborted])
       const usage = await gateway.usage()
-      const cpuSeconds = usage && used && usage.cpuSeconds - used.cpuSeconds
-      measured.push({ ...figures, cpuSeconds, rssBytes: usage?.rssBytes })
+      measured.push({ ...figures, cpuSeconds: usage.cpuSeconds - used.cpuSeconds, rssBytes: usage.rssBytes })
       used = usage
     }
     return { phases: measured, onBus: await countOf(log, topics.events, partitions), audited }

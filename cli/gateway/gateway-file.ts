@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { Node } from 'yaml'
 import { AddressList } from '../../connectors/gateway/addresses.ts'
@@ -5,9 +6,9 @@ import type { Directory } from '../../connectors/gateway/directory.ts'
 import { type KeySource, KeyTable } from '../../connectors/gateway/keys.ts'
 import type { GatewayTls } from '../../connectors/gateway/server.ts'
 import type { Privacy, Provider } from '../../core/ports/gateway.ts'
-import { privacyProblem } from '../../pipeline/gateway/privacy.ts'
 import { type Outside, type OutsideOfFile, readEntryFile } from '../partners/entry-secrets.ts'
 import { type Fields, LocatedYaml } from '../partners/located-yaml.ts'
+import { privacyProblem } from '../../pipeline/gateway/privacy.ts'
 import { readProviders } from './providers-file.ts'
 import { readAddresses, readSource } from './sources-entry.ts'
 
@@ -20,8 +21,6 @@ const HASH_KEY_LENGTH_MIN = 16
 /** What a file of the gateway says (docs/GATEWAY.md has its form). */
 export interface GatewayFile {
   readonly directory: Directory
-  /** What link tokens are made with. */
-  readonly linkKey: Buffer | undefined
   /** undefined: plain HTTP. */
   readonly tls: GatewayTls | undefined
 }
@@ -46,7 +45,7 @@ class Reader {
   async read(text: string): Promise<GatewayFile> {
     const yaml = this.#yaml
     const top = yaml.map(yaml.parse(text), 'the file', KEYS)
-    const { privacy, linkKey } = await this.#privacy(top)
+    const privacy = await this.#privacy(top)
     const written = this.#sources(top, privacy)
     const providers = await this.#providers(top, privacy, written)
     const sources = withReserved(written, providers)
@@ -61,12 +60,12 @@ class Reader {
       keys: new KeyTable(sources),
       providers: new Map(providers.map((provider) => [provider.source.name, provider])),
     }
-    return { directory, linkKey, tls }
+    return { directory, tls }
   }
 
-  async #privacy(top: Fields): Promise<{ readonly privacy: Privacy; readonly linkKey: Buffer | undefined }> {
+  async #privacy(top: Fields): Promise<Privacy> {
     const node = top.node('privacy')
-    if (node === undefined) return { privacy: { pass: undefined, hash: [] }, linkKey: undefined }
+    if (node === undefined) return { pass: undefined, hash: [] }
     const fields = this.#yaml.map(node, 'privacy', PRIVACY_KEYS)
     const right = 'paths of an event such as context.session_id'
     const privacy = { pass: fields.texts('pass', right), hash: fields.texts('hash', right) ?? [] }
@@ -76,7 +75,7 @@ class Reader {
     if (path === undefined) {
       if (privacy.hash.length > 0)
         throw fields.wrong('hash', 'what is hashed needs a key; name its file: hash_key_file')
-      return { privacy, linkKey: undefined }
+      return privacy
     }
     const key = (await readEntryFile(fields, { key: 'hash_key_file', path }, this.#outside)).trim()
     if (key.length < HASH_KEY_LENGTH_MIN) {
@@ -85,7 +84,7 @@ class Reader {
         `${path} holds less than ${HASH_KEY_LENGTH_MIN} characters; write a random text into it`,
       )
     }
-    return { privacy, linkKey: Buffer.from(key, 'utf8') }
+    return { ...privacy, hashKey: createSecretKey(key, 'utf8') }
   }
 
   #sources(top: Fields, privacy: Privacy): readonly KeySource[] {

@@ -5,7 +5,6 @@ import { loadSchemas } from '../../connectors/files/schemas.ts'
 import { createGateway, type Gateway } from '../../connectors/gateway/server.ts'
 import type { AuditLog } from '../../core/ports/audit.ts'
 import type { AnswerLog, EventIntake } from '../../core/ports/gateway.ts'
-import { OncewardError } from '../../core/errors.ts'
 import type { HealthReport } from '../../core/ports/health.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Logger } from '../../core/ports/logger.ts'
@@ -54,7 +53,7 @@ export async function runGateway(log: Log, context: Context<GatewaySettings>): P
     await closing(audit ?? NOTHING, async () => {
       const geo = await openGeo(settings.geoFile, context)
       await closing(geo ?? NOTHING, async () => {
-        const intake = await openEvents(log, context, { topics, file: file.file, geo, metrics: observation.metrics })
+        const intake = await openEvents(log, context, { topics, geo, metrics: observation.metrics })
         await closing(intake, async () => {
           const answers = await openAnswerLog({ log, topics, clock, logger })
           await closing(answers, () => serve(context, { file, observation, audit, intake, answers }))
@@ -87,7 +86,6 @@ async function openGeo(path: string | undefined, context: Context<GatewaySetting
 
 interface EventParts {
   readonly topics: Topics
-  readonly file: GatewayFile
   readonly geo: GeoFile | undefined
   readonly metrics: Metrics
 }
@@ -95,7 +93,7 @@ interface EventParts {
 async function openEvents(
   log: Log,
   { settings, clock, logger }: Context<GatewaySettings>,
-  { topics, file, geo, metrics }: EventParts,
+  { topics, geo, metrics }: EventParts,
 ): Promise<EventIntake> {
   return openIntake({
     log,
@@ -106,7 +104,6 @@ async function openEvents(
     metrics: intakeMetrics(metrics),
     geo,
     devices: openDevices(),
-    linkKey: file.linkKey,
   })
 }
 
@@ -133,7 +130,6 @@ interface ServerParts {
 async function serve(context: Context<GatewaySettings>, parts: ServerParts): Promise<void> {
   const { settings, signal, clock, random, logger, terminal } = context
   const { file, observation, audit, intake, answers } = parts
-  const started = file.file
   const health = (): HealthReport => healthOf({ bus: intake.state().available, stopping: signal.aborted })
   const gateway = await createGateway({
     intake,
@@ -153,8 +149,7 @@ async function serve(context: Context<GatewaySettings>, parts: ServerParts): Pro
     await observation.serve(health)
     const port = await gateway.listen({ host: settings.host, port: settings.port })
     terminal.note(`listening on ${file.file.tls === undefined ? 'http' : 'https'}://${settings.host}:${port}`)
-    const changed = (next: GatewayFile, before: GatewayFile): void =>
-      takeOver(gateway, next, { before, started, logger })
+    const changed = (next: GatewayFile, before: GatewayFile): void => takeOver(gateway, next, { before, logger })
     context.onHangup?.(() => void file.look(changed))
     const watching = file.watch(changed)
     await untilAborted(signal)
@@ -163,35 +158,16 @@ async function serve(context: Context<GatewaySettings>, parts: ServerParts): Pro
   })
 }
 
-interface TakeOver {
-  readonly before: GatewayFile
-  /** The file as it was when the process began: what it says of `hash_key_file` counts until its end. */
-  readonly started: GatewayFile
-  readonly logger: Logger
-}
-
-/**
- * Takes over what of a new file can be taken over while the server runs; the rest is said. Throws where TLS cannot be used, and where
- * there is something to hash now and no key to do it with: each event would fail.
- */
-export function takeOver(
+/** Takes over what of a new file can be taken over while the server runs; the rest is said. Throws where TLS cannot be used. */
+function takeOver(
   gateway: Pick<Gateway, 'renewTls'>,
   next: GatewayFile,
-  { before, started, logger }: TakeOver,
+  { before, logger }: { readonly before: GatewayFile; readonly logger: Logger },
 ): void {
-  if (started.linkKey === undefined && next.linkKey !== undefined) {
-    throw new OncewardError(
-      'ONCEWARD_E_GATEWAY_INVALID',
-      'privacy names a hash_key_file now, and there was none when the gateway began; restart it to use this file',
-    )
-  }
   if (next.tls !== undefined && before.tls !== undefined) gateway.renewTls(next.tls)
   const asks = (file: GatewayFile): string => `${file.tls !== undefined} ${file.tls?.asksForCertificate === true}`
   if (asks(next) !== asks(before)) {
     logger.error({}, 'whether there is TLS, and whether it asks for certificates, changes at the next start only')
-  }
-  if (next.linkKey?.toString('hex') !== before.linkKey?.toString('hex')) {
-    logger.error({}, 'the key of privacy: changes at the next start only')
   }
 }
 

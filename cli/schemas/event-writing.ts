@@ -12,7 +12,7 @@ export interface WritingSettings extends SchemaSettings {
 
 export interface EventWriting {
   /** undefined: the schema does not declare all that the event has. */
-  encode(event: PlayerEvent): Buffer | undefined
+  readonly encode: (event: PlayerEvent) => Buffer | undefined
   /** Events that could not be encoded so far, and why the first of them. */
   readonly left: { count: number; detail: string | undefined }
 }
@@ -36,7 +36,7 @@ export async function eventEncoder(context: Context<WritingSettings>): Promise<E
   const left: EventWriting['left'] = { count: 0, detail: undefined }
   return {
     left,
-    encode(event) {
+    encode: (event) => {
       const encoded = encode(event)
       if (encoded.ok) return encoded.value
       left.count++

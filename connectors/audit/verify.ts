@@ -49,8 +49,7 @@ export async function verifyAudit(options: VerifyOptions): Promise<readonly Veri
     for (const reader of options.anchors) places.push({ reader, snapshot: await reader.snapshot() })
     const found = await streamsOf(options.folder)
     const anchored = places.flatMap(({ snapshot }) => snapshot.streams)
-    const wanted = options.streams
-    const names = [...new Set([...found, ...anchored])].filter((name) => wanted === undefined || wanted.includes(name))
+    const names = chosen([...new Set([...found, ...anchored])], options.streams)
     // First what says which segments of the others were dropped.
     names.sort((a, b) => Number(b === RETENTION_STREAM) - Number(a === RETENTION_STREAM) || (a < b ? -1 : 1))
     const retired = await retiredSegments(options.folder)
@@ -69,6 +68,14 @@ export async function verifyAudit(options: VerifyOptions): Promise<readonly Veri
   } catch (error) {
     throw unreadable(options.folder, error)
   }
+}
+
+/** A name that is misspelt must not pass as a stream in which nothing was found. */
+function chosen(all: readonly string[], wanted: readonly string[] | undefined): string[] {
+  const unknown = wanted?.find((name) => !all.includes(name))
+  if (unknown === undefined) return all.filter((name) => wanted?.includes(name) ?? true)
+  const known = all.length === 0 ? 'there is none' : `there are ${all.join(', ')}`
+  throw new OncewardError('ONCEWARD_E_SETTING_INVALID', `--streams: there is no stream ${unknown}; ${known}`)
 }
 
 /** Names of the streams in a folder. */

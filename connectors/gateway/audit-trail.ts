@@ -8,7 +8,7 @@ import type { Logger } from '../../core/ports/logger.ts'
 import type { Metrics } from '../../core/ports/metrics.ts'
 import { KEY_HEADER, KEY_PARAMETER } from './contract.ts'
 import type { Exchange } from './exchange.ts'
-import { Limiter } from './limiter.ts'
+import { Limiter } from '../../core/limiter.ts'
 import type { Refusal } from './refusal.ts'
 
 export interface AuditTrailParts {

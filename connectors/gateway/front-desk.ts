@@ -13,6 +13,7 @@ import type {
   WebhookFacts,
 } from '../../core/ports/gateway.ts'
 import type { JsonObject } from '../../core/model/event.ts'
+import { Limiter } from '../../core/limiter.ts'
 import type { Logger } from '../../core/ports/logger.ts'
 import type { Metrics } from '../../core/ports/metrics.ts'
 import { networkKey } from './addresses.ts'
@@ -24,7 +25,6 @@ import { EVENTS_MAX } from './contract.ts'
 import { countryOf, type Exchange, userAgentOf } from './exchange.ts'
 import { eventsIn, type Parsed, parseJson } from './json-body.ts'
 import { type KeySource, presentedKey } from './keys.ts'
-import { Limiter } from './limiter.ts'
 import { forbidden, limited, malformed, tooLarge, unauthenticated } from './refusal.ts'
 import type { ServerLimits } from './server-limits.ts'
 

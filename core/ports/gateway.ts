@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import type { JsonObject } from '../model/event.ts'
 
 /** What the gateway's configuration says of who sends events, as far as taking them needs it. */
@@ -28,6 +29,8 @@ export interface Privacy {
   readonly pass: readonly string[] | undefined
   /** Paths whose text is replaced by a keyed hash (a link token), such as `context.ip`. */
   readonly hash: readonly string[]
+  /** What the tokens are made with; needed where something is hashed. A KeyObject shows nothing of itself when it is printed. */
+  readonly hashKey?: KeyObject | undefined
 }
 
 /** What is known of a request beside its body. */

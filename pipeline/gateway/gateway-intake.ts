@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
 import type { PlayerEvent } from '../../core/model/event.ts'
+import { Limiter } from '../../core/limiter.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import type { EventAnswer, EventIntake, EventSource } from '../../core/ports/gateway.ts'
 import type { Logger } from '../../core/ports/logger.ts'
@@ -14,12 +15,13 @@ import { createJudges, type Judge, type JudgeParts, type Refusal } from './judge
 import { type Letter, letterWriter } from './letters.ts'
 import type { PayerSet } from './payers.ts'
 import type { SharedIds } from './shared-ids.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 /** Requests with a bad signature that are kept. */
 const SET_ASIDE = { burst: 50, perSecond: 5 } as const
 /** Lines about conflicts: nobody shall fill the disk with them. */
 const CONFLICT_LINES = { burst: 20, perSecond: 1 } as const
+/** Of these two. */
+const RATES = 2
 /** The event that shows that a player pays. */
 const DEPOSIT = 'deposit'
 
@@ -72,8 +74,7 @@ export class GatewayIntake implements EventIntake {
   readonly #writeLetter: (letter: Letter, now: number) => Draft
   /** Ids of events that were handed to the bus and not answered yet, with what comes of it. */
   readonly #underWay = new Map<string, Promise<void>>()
-  readonly #setAsideRate: TokenBucket
-  readonly #conflictLines: TokenBucket
+  readonly #rates: Limiter
   #closing: Promise<void> | undefined
 
   constructor(parts: IntakeParts) {
@@ -81,8 +82,7 @@ export class GatewayIntake implements EventIntake {
     const { clock, judging, partitions, topics } = parts
     this.#judgeOf = createJudges(judging)
     this.#writeLetter = letterWriter(topics.dlq, partitions.dlq)
-    this.#setAsideRate = new TokenBucket({ ...SET_ASIDE, now: clock.monotonic() })
-    this.#conflictLines = new TokenBucket({ ...CONFLICT_LINES, now: clock.monotonic() })
+    this.#rates = new Limiter(clock, RATES)
   }
 
   /**
@@ -105,7 +105,7 @@ export class GatewayIntake implements EventIntake {
 
   async setAside({ from, detail, raw }: Parameters<EventIntake['setAside']>[0]): Promise<void> {
     const { bus, clock, metrics } = this.#parts
-    if (!this.#setAsideRate.take(clock.monotonic())) return metrics.notSetAside(1)
+    if (this.#rates.take('set aside', SET_ASIDE, 1) > 0) return metrics.notSetAside(1)
     const letter = this.#writeLetter({ reason: 'signature', detail, from, raw }, clock.now())
     // Whoever could not sign is refused whatever becomes of the letter.
     await bus.send([letter]).catch(() => metrics.notSetAside(1))
@@ -233,9 +233,8 @@ export class GatewayIntake implements EventIntake {
       reason: 'conflict',
       detail,
     })
-    const { clock, logger } = this.#parts
-    if (!this.#conflictLines.take(clock.monotonic())) return
-    logger.error(
+    if (this.#rates.take('conflicts', CONFLICT_LINES, 1) > 0) return
+    this.#parts.logger.error(
       { source: request.taken.source.name, event_id: event.eventId },
       'an event came again with other content',
     )

@@ -26,8 +26,6 @@ export interface IntakeOptions {
   readonly metrics?: IntakeMetrics
   readonly geo?: GeoLookup | undefined
   readonly devices?: DeviceLookup | undefined
-  /** What link tokens are made with; needed where a source's privacy hashes something. */
-  readonly linkKey?: Buffer | undefined
   /** Milliseconds after which a send that is not answered makes the gateway refuse what else comes. Default 2,000. */
   readonly busPatienceMs?: number | undefined
   /** Bytes that may wait for the bus. Default 64 MiB. */
@@ -73,8 +71,8 @@ export async function openIntake(options: IntakeOptions): Promise<EventIntake> {
     if (shared !== undefined) opened.push(shared)
     const followed = await openPayers(options, payers)
     if (followed !== undefined) opened.push(followed)
-    const { schemas, geo, devices, linkKey, eventBytesMax = EVENT_BYTES_MAX } = options
-    const judging = { schemas, linkKey, eventBytesMax }
+    const { schemas, geo, devices, eventBytesMax = EVENT_BYTES_MAX } = options
+    const judging = { schemas, eventBytesMax }
     const lookups = { geo, devices, isPayer: (userId: string) => payers.has(userId) }
     const bound = { clock, logger, metrics, topics, partitions: { events, dlq }, judging, lookups }
     return new GatewayIntake({

@@ -23,8 +23,6 @@ export interface Judge {
 
 export interface JudgeParts {
   readonly schemas: EventSchemas
-  /** What link tokens are made with. */
-  readonly linkKey: Buffer | undefined
   /** Of one event as it stands on the bus. */
   readonly eventBytesMax: number
 }
@@ -36,7 +34,7 @@ export function createJudges(parts: JudgeParts): (source: EventSource) => Judge 
   return (source) => {
     let judge = judges.get(source)
     if (judge === undefined) {
-      const scrub = compilePrivacy(source.privacy, parts.schemas, parts.linkKey)
+      const scrub = compilePrivacy(source.privacy, parts.schemas)
       judges.set(source, (judge = judgeOf(source, { normalize, scrub, eventBytesMax: parts.eventBytesMax })))
     }
     return judge

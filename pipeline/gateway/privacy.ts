@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 import { OncewardError } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/model/event.ts'
 import type { Privacy } from '../../core/ports/gateway.ts'
@@ -22,16 +22,12 @@ const TOKENS_MAX = 20_000
  * declares and those that are listed; what is replaced by a link token passes as one, listed or not. Throws
  * ONCEWARD_E_GATEWAY_INVALID.
  */
-export function compilePrivacy(
-  privacy: Privacy,
-  schemas: EventSchemas,
-  linkKey: Buffer | undefined,
-): Scrub | undefined {
+export function compilePrivacy(privacy: Privacy, schemas: EventSchemas): Scrub | undefined {
   const wrong = privacyProblem(privacy)
   if (wrong !== undefined) {
     throw new OncewardError('ONCEWARD_E_GATEWAY_INVALID', `privacy: ${wrong.list}: ${wrong.problem}`)
   }
-  const replace = replacing(privacy, linkKey)
+  const replace = replacing(privacy)
   if (privacy.pass === undefined) return replace
   const common = [...ALWAYS, ...privacy.pass, ...privacy.hash]
   const keepers = new Map<string, (value: JsonObject) => JsonObject>()
@@ -49,9 +45,9 @@ export function compilePrivacy(
   }
 }
 
-function replacing(privacy: Privacy, linkKey: Buffer | undefined): Scrub | undefined {
+function replacing(privacy: Privacy): Scrub | undefined {
   if (privacy.hash.length === 0) return undefined
-  return changing(treeOf(privacy.hash), linkTokens(keyOf(privacy, linkKey)))
+  return changing(treeOf(privacy.hash), linkTokens(keyOf(privacy)))
 }
 
 /** What is wrong with the lists, as a sentence; for whoever reads them from a file, so that no request meets it. */
@@ -78,8 +74,8 @@ function pathProblem(path: string): string | undefined {
   return inherited ? 'names what every JavaScript object has' : undefined
 }
 
-function keyOf({ hash }: Privacy, linkKey: Buffer | undefined): Buffer {
-  if (linkKey !== undefined && linkKey.length > 0) return linkKey
+function keyOf({ hash, hashKey }: Privacy): KeyObject {
+  if (hashKey !== undefined) return hashKey
   throw new OncewardError(
     'ONCEWARD_E_GATEWAY_INVALID',
     `privacy: hash names ${hash.join(', ')}, but there is no key to hash with; name a file in hash_key_file`,
@@ -149,7 +145,7 @@ function within(inner: (value: JsonObject) => JsonObject): Step {
 }
 
 /** The same token for the same text under the same key; numbers count as their text, anything else is dropped. */
-function linkTokens(key: Buffer): Step {
+function linkTokens(key: KeyObject): Step {
   const known = new RecentMap<string>(TOKENS_MAX)
   return (value) => {
     if (value === null) return null

@@ -61,6 +61,7 @@ describe('an archive in a bucket', () => {
     const key = 'race'
     const both = await Promise.allSettled([archive.store(objectOf('1', key)), archive.store(objectOf('2', key))])
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(s3.overwritten).toBe(0)
     expect(s3.objects.get('/audit/audit/gateway-1/0000000000000001.audit')?.content.toString()).toBe('x')
   })
 

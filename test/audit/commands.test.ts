@@ -66,6 +66,8 @@ describe('the commands around the audit log', () => {
     const without = await runCli(['audit', 'verify', '--audit', audit()])
     expect(without.stderr).toMatch(/without anchors .* cannot be told/)
     expect(await runCli(['audit', 'verify', '--audit', join(dir, 'gone')])).toMatchObject({ code: 1 })
+    const misspelt = await runCli(['audit', 'verify', '--audit', audit(), '--streams', 'gateway-2'])
+    expect(misspelt.stderr).toMatch(/there is no stream gateway-2; there are gateway-1/)
     const lost = await runCli(['audit', 'verify', '--audit', audit(), '--anchors', join(dir, 'gone')])
     expect(lost).toMatchObject({ code: 1, stdout: expect.stringMatching(/anchors_removed/) })
   })
@@ -83,18 +85,15 @@ describe('the commands around the audit log', () => {
       syncMs: 5,
     })
     const findings: Finding[] = []
-    let looks = 0
+    const stop = new AbortController()
     const looking = (async () => {
-      while (looks < 40) {
-        await verifyAudit({
-          folder,
-          anchors: [anchorFolderReader(join(folder, 'anchors'))],
-          report: (one) => findings.push(one),
-        })
-        looks += 1
+      const anchors = [anchorFolderReader(join(folder, 'anchors'))]
+      for (let look = 0; look < 40; look += 1) {
+        await verifyAudit({ folder, anchors, report: (one) => findings.push(one) })
       }
+      stop.abort()
     })()
-    for (let n = 1; looks < 40; n += 1) await log.append([entryOf(n, 30)])
+    for (let n = 1; !stop.signal.aborted; n += 1) await log.append([entryOf(n, 30)])
     await looking
     await log.close()
     expect(findings).toEqual([])

@@ -12,6 +12,8 @@ export interface FakeS3 {
   readonly endpoint: string
   readonly objects: Map<string, Held>
   readonly requests: string[]
+  /** How often an object took the place of another. */
+  overwritten: number
   /** Called before each request; what it answers is what the server answers instead; 0: nothing at all. */
   fault: ((request: string) => number | undefined) | undefined
   /** It takes objects but not their locks, as some servers do, or has buckets without Object Lock. */
@@ -32,6 +34,7 @@ export async function startFakeS3(): Promise<FakeS3> {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     objects: new Map(),
     requests: [],
+    overwritten: 0,
     fault: undefined,
     locks: 'with the object',
     silent: false,
@@ -72,6 +75,7 @@ function serve(fake: FakeS3, { request, response, body }: Call): void {
     const checksum = request.headers['x-amz-checksum-sha256']
     if (checksum !== hash(body).toString('base64'))
       return void response.writeHead(400).end('<Error><Code>BadDigest</Code></Error>')
+    if (held !== undefined) fake.overwritten += 1
     const isLocked = fake.locks === 'with the object' && request.headers['x-amz-object-lock-mode'] === 'COMPLIANCE'
     const until = String(request.headers['x-amz-object-lock-retain-until-date'])
     fake.objects.set(url.pathname, { content: body, lockedUntil: isLocked ? until : undefined })

@@ -7,12 +7,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { segmentNames, streamRecords } from '../../connectors/audit/records.ts'
 import { openKafkaLog } from '../../connectors/log/kafka/kafka-log.ts'
 import { systemClock } from '../../core/clock.ts'
-import type { JsonObject } from '../../core/model/event.ts'
 import type { Log } from '../../core/ports/log.ts'
 import { topicNames } from '../../core/topics.ts'
 import { type RunningCli, runCli, startCli } from '../cli/process.ts'
 import { book, entries, openWorkbench, type Workbench } from '../ledger/fixtures.ts'
 import { out, outs, sendAll } from '../log/harness.ts'
+import { sourceOf } from './made-logs.ts'
 import { kafkaForTests, startKafka, type TestKafka } from '../support/kafka.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 
@@ -66,12 +66,8 @@ describe.skipIf(!kafkaForTests().available)('audit collect and audit verify', ()
     for await (const records of streamRecords(join(dir, 'log'), 'collector')) {
       for (const { record } of records) {
         if (record.kind !== 'command' && record.kind !== 'decision') continue
-        const { topic, partition, offset, table, id } = (JSON.parse(record.body) as { source: JsonObject }).source
-        all.push(
-          typeof table === 'string'
-            ? `${table} ${String(id)}`
-            : `${String(topic)} ${String(partition)} ${String(offset)}`,
-        )
+        const { topic, partition, offset, table, id } = sourceOf(record.body)
+        all.push(table === undefined ? `${topic} ${partition} ${offset}` : `${table} ${id}`)
       }
     }
     return all

@@ -195,3 +195,14 @@ export function numbersOf(lines: readonly string[]): (number | undefined)[] {
     return line.type === 'record' ? line.seq : undefined
   })
 }
+
+/** Where a collected record comes from. */
+export function sourceOf(body: string): {
+  readonly topic?: string
+  readonly partition?: number
+  readonly offset?: number
+  readonly table?: string
+  readonly id?: number
+} {
+  return (JSON.parse(body) as { source: object }).source
+}

@@ -12,7 +12,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => postgres?.stop())
 
-async function opened(): Promise<{ bench: Workbench; trail: LedgerTrail; close(): Promise<void> }> {
+async function opened(): Promise<{ bench: Workbench; trail: LedgerTrail; readonly close: () => Promise<void> }> {
   const bench = await openWorkbench(postgres)
   const trail = openLedgerTrail({ url: bench.url })
   return { bench, trail, close: () => trail.close() }

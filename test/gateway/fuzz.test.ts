@@ -38,8 +38,8 @@ beforeAll(async () => {
     gameco: (await read('examples/gateway/gameco.secret')).trim(),
     gamecoBody: await read('examples/gateway/bodies/gameco-rounds.json'),
   }
-  const { directory, linkKey } = await readGatewayFile(EXAMPLE, await read(EXAMPLE), { read, environment: {} })
-  intake = await intakeOn(log, { linkKey })
+  const { directory } = await readGatewayFile(EXAMPLE, await read(EXAMPLE), { read, environment: {} })
+  intake = await intakeOn(log)
   const providers = [...directory.providers.values()].map((provider) => ({ ...provider, limits: LIMITS }))
   gateway = await startGateway({
     intake,

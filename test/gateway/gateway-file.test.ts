@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type GatewayFile, readGatewayFile } from '../../cli/gateway/gateway-file.ts'
-import { takeOver } from '../../cli/gateway/gateway-process.ts'
 import { WatchedFile } from '../../cli/gateway/watched-file.ts'
 import { keyHash } from '../../connectors/gateway/keys.ts'
 import { systemClock } from '../../core/clock.ts'
@@ -32,9 +31,14 @@ const hash = (key: string): string => `"sha256:${keyHash(key)}"`
 const SOURCE = `sources:\n  - name: web\n    keys: [{ id: web_1, hash: ${hash('k')} }]\n`
 const PROVIDER = 'providers:\n  - { name: p, secret_file: secret, allow_ips: any, mapping: map.yaml }\n'
 
+/** What the events of the source with this key are hashed with. */
+function keyOf({ keys }: GatewayFile['directory'], key = 'k'): string | undefined {
+  return keys.find(key, 0)?.source.source.privacy.hashKey?.export().toString()
+}
+
 describe("a gateway's file", () => {
   test('with a source alone has what is needed, and the bounds that the manual says', async () => {
-    const { directory, tls, linkKey } = await parse(SOURCE)
+    const { directory, tls } = await parse(SOURCE)
     const caller = directory.keys.find('k', 0)
     expect(caller).toMatchObject({
       source: {
@@ -45,11 +49,11 @@ describe("a gateway's file", () => {
       key: { id: 'web_1' },
     })
     expect([...(caller?.source.scopes ?? [])]).toEqual(['events:write'])
-    expect([tls, linkKey, directory.origins.size]).toEqual([undefined, undefined, 0])
+    expect([tls, directory.origins.size, keyOf(directory)]).toEqual([undefined, 0, undefined])
   })
 
   test('with all there is', async () => {
-    const { directory, tls, linkKey } = await parse(`
+    const { directory, tls } = await parse(`
 trusted_proxies: [10.0.0.0/8, "fd00::/8"]
 country_header: CF-IPCountry
 cors: { origins: ["https://play.example", "http://localhost:8000"] }
@@ -68,7 +72,7 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     expect(directory.trustedProxies.has('10.1.1.1')).toBe(true)
     expect(directory.countryHeader).toBe('cf-ipcountry')
     expect([...directory.origins]).toEqual(['https://play.example', 'http://localhost:8000'])
-    expect(linkKey?.toString()).toBe('a random text of some length')
+    expect(keyOf(directory, 'a')).toBe('a random text of some length')
     expect(tls).toMatchObject({ cert: SERVER.cert, asksForCertificate: false })
     expect([...directory.providers.keys()]).toEqual(['p'])
     const { source, key } = directory.keys.find('b', 0) ?? {}
@@ -107,6 +111,7 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     [`${SOURCE}cors: { origins: ["https://x.example/"] }`, /is no origin; write scheme and host/],
     [`${SOURCE}country_header: cf-ipcountry`, /anybody could set it; say under trusted_proxies/],
     [`${SOURCE}trusted_proxies: [x]`, /"x" is neither an address nor a network/],
+    [`${SOURCE}privacy: { hash: [user.id], hash_key_file: link.key }`, /rewards are paid to the id/],
     [`${SOURCE}privacy: { hash: [context.ip] }`, /what is hashed needs a key/],
     [`${SOURCE}privacy: { hash: [user.id], hash_key_file: link.key }`, /"user.id" is what every event needs as it is/],
     [`${SOURCE}privacy: { pass: [context..ip] }`, /"context..ip" is no path of fields/],
@@ -189,7 +194,7 @@ describe('a file that is watched', () => {
     await writeFile(join(dir, 'next.key'), 'another random text, as long')
     await rename(join(dir, 'next.key'), join(dir, 'link.key'))
     await look()
-    expect(seen.map(({ linkKey }) => linkKey?.toString())).toEqual(['another random text, as long'])
+    expect(seen.map(({ directory }) => keyOf(directory))).toEqual(['another random text, as long'])
   })
 
   test('that is broken, half written or gone changes nothing, and is good again when it is', async () => {
@@ -217,15 +222,6 @@ describe('a file that is watched', () => {
       throw new Error('the certificate cannot be used')
     })
     expect([file.good, file.file === before]).toEqual([false, true])
-  })
-
-  test('that asks for a key which the process does not have cannot be taken over: each event would fail', async () => {
-    const [without, withKey] = [await parse(SOURCE), file.file]
-    const taking = (next: GatewayFile, started: GatewayFile) => (): void =>
-      takeOver({ renewTls: () => undefined }, next, { before: without, started, logger: silentLogger })
-    expect(taking(withKey, without)).toThrow(/restart it to use this file/)
-    expect(taking(withKey, withKey)).not.toThrow()
-    expect(taking(without, withKey)).not.toThrow()
   })
 
   test('is looked at again and again until it is closed', async () => {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Limiter } from '../../connectors/gateway/limiter.ts'
-import { type Bucket, takeTokens } from '../../connectors/gateway/token-bucket.ts'
+import { Limiter } from '../../core/limiter.ts'
+import { type Bucket, takeTokens } from '../../core/token-bucket.ts'
 
 const sizes = fc.record({ perSecond: fc.integer({ min: 1, max: 1_000 }), burst: fc.integer({ min: 1, max: 1_000 }) })
 

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compilePrivacy } from '../../pipeline/gateway/privacy.ts'
@@ -6,10 +6,10 @@ import type { JsonObject } from '../../core/model/event.ts'
 import type { Privacy } from '../../core/ports/gateway.ts'
 import { backend, bet, eventsOn, facts, intakeOn, lettersOn, memoryLog, schemas } from './harness.ts'
 
-const KEY = Buffer.from('the key of the link tokens')
+const KEY = createSecretKey('the key of the link tokens', 'utf8')
 
-function scrub(privacy: Partial<Privacy>, event: object, key: Buffer | undefined = KEY): unknown {
-  const compiled = compilePrivacy({ pass: undefined, hash: [], ...privacy }, schemas, key)
+function scrub(privacy: Partial<Privacy>, event: object, hashKey = KEY): unknown {
+  const compiled = compilePrivacy({ pass: undefined, hash: [], hashKey, ...privacy }, schemas)
   const before = JSON.stringify(event)
   const left = compiled === undefined ? event : compiled(event as JsonObject, 'bet')
   expect(JSON.stringify(event), 'what came stays as it is').toBe(before)
@@ -74,7 +74,7 @@ describe('link tokens', () => {
       user: { ...event.user, email: tokenOf('a@example.com') },
       context: { ...event.context, ip: tokenOf('203.0.113.7') },
     })
-    expect(scrub({ hash }, event, Buffer.from('another key'))).not.toEqual(left)
+    expect(scrub({ hash }, event, createSecretKey('another key', 'utf8'))).not.toEqual(left)
   })
 
   it('of what passes whole as well, and of what is not listed otherwise', () => {
@@ -105,15 +105,15 @@ describe('a list that cannot be kept is refused', () => {
   })
 
   it('and so is one without a key', () => {
-    expect(() => compilePrivacy({ pass: undefined, hash: ['context.ip'] }, schemas, undefined)).toThrow(/hash_key_file/)
+    expect(() => compilePrivacy({ pass: undefined, hash: ['context.ip'] }, schemas)).toThrow(/hash_key_file/)
   })
 })
 
 describe('on the way to the bus', () => {
   it('comes after what the gateway adds', async () => {
     const log = await memoryLog()
-    const intake = await intakeOn(log, { linkKey: KEY })
-    const privacy = { pass: ['user.geo'], hash: ['context.ip'] }
+    const intake = await intakeOn(log)
+    const privacy = { pass: ['user.geo'], hash: ['context.ip'], hashKey: KEY }
     await intake.take({
       source: { ...backend, trusted: false, privacy },
       events: [event],
@@ -126,8 +126,8 @@ describe('on the way to the bus', () => {
 
   it('what it leaves is an event, or goes nowhere', async () => {
     const log = await memoryLog()
-    const intake = await intakeOn(log, { linkKey: KEY })
-    const privacy = { pass: [], hash: ['payload.bet'] }
+    const intake = await intakeOn(log)
+    const privacy = { pass: [], hash: ['payload.bet'], hashKey: KEY }
     const answers = await intake.take({ source: { ...backend, privacy }, events: [event], facts })
     expect(answers).toMatchObject([
       { status: 'rejected', reason: 'schema', detail: expect.stringContaining('payload.bet') },

@@ -29,6 +29,7 @@ function typeAt(path: string, depth: number): fc.Arbitrary<unknown> {
       })),
     ),
     fc.integer({ min: 1, max: 3 }).map((size) => ({ type: 'fixed', name: `f_${path}_${depth}`, size })),
+    fieldsAt(`${path}_u`, depth - 1).map((fields) => ['null', { type: 'record', name: `u_${path}_${depth}`, fields }]),
     fieldsAt(`${path}_r`, depth - 1).map((fields) => ({ type: 'record', name: `r_${path}_${depth}`, fields })),
   )
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from './clock.ts'
 import { type Bucket, type BucketSize, takeTokens } from './token-bucket.ts'
 
 /** A bucket for each of many callers, in bounded memory: where there are too many, the one that took longest ago is forgotten. */
