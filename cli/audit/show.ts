@@ -1,5 +1,5 @@
 import { streamRecords } from '../../connectors/audit/records.ts'
-import { streamsOf } from '../../connectors/audit/verify.ts'
+import { wantedStreams } from '../../connectors/audit/verify.ts'
 import type { RecordLine } from '../../core/audit/lines.ts'
 import type { JsonObject } from '../../core/model/event.ts'
 import type { Context } from '../command.ts'
@@ -24,7 +24,7 @@ const REQUEST = new Set(['request_id', 'reward_task_id', 'event_id', 'subject', 
 /** Prints what fits, stream by stream. */
 export async function showCommand({ settings, terminal, signal }: Context<ShowSettings>): Promise<void> {
   const fits = filterOf(settings)
-  const streams = (await streamsOf(settings.audit)).filter((name) => settings.streams?.includes(name) ?? true)
+  const streams = await wantedStreams(settings.audit, settings.streams)
   let printed = 0
   for (const stream of streams) {
     for await (const records of streamRecords(settings.audit, stream)) {

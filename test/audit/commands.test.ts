@@ -48,13 +48,26 @@ describe('the commands around the audit log', () => {
     [['--from', '2025-11-03', '--until', '2025-11-04'], 1],
     [['--kind', 'refusal'], 1],
     [['--limit', '4'], 4],
-    [['--streams', 'other'], 0],
   ])('show %j prints %d records', async (flags, count) => {
     const { code, stdout } = await runCli(['audit', 'show', '--audit', audit(), ...flags])
     const lines = stdout.split('\n').filter((line) => line !== '')
     expect([code, lines.length]).toEqual([0, count])
     for (const line of lines) expect(JSON.parse(line)).toMatchObject({ stream: 'gateway-1', seq: expect.any(Number) })
   })
+
+  test.each([[['audit', 'list']], [['audit', 'show']], [['audit', 'retain', '--older-than', '1d', '--as', 'ann']]])(
+    '%j of a folder or a stream that is not there does not pass for an empty one',
+    async (command) => {
+      const gone = await runCli([...command, '--audit', join(dir, 'gone')])
+      expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot be read (ENOENT)') })
+      if (command[1] === 'retain') return
+      const misspelt = await runCli([...command, '--audit', audit(), '--streams', 'gateway-2'])
+      expect([misspelt.code, misspelt.stderr]).toEqual([
+        2,
+        expect.stringMatching(/there is no stream gateway-2; there are gateway-1/),
+      ])
+    },
+  )
 
   test('verify says what it saw, also where there is no anchor, and fails where there is no folder', async () => {
     const sound = await runCli(['audit', 'verify', '--audit', audit(), '--anchors', anchors()])
