@@ -142,7 +142,7 @@ export class FrontDesk {
 
   #caller(exchange: Exchange): KeySource {
     const { request, directory, receivedAt, ip } = exchange
-    const presented = presentedKey(request.headers, request.query)
+    const presented = presentedKey(request.raw.headersDistinct, request.query)
     const caller = presented === undefined ? undefined : directory.keys.find(presented.key, receivedAt)
     if (caller === undefined || (presented?.inUrl === true && !caller.source.public)) {
       // Keys are looked up first: whoever has one is not held up by others behind the same address.
