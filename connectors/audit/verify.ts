@@ -82,10 +82,7 @@ function chosen(all: readonly string[], wanted: readonly string[] | undefined): 
  * Those of the folder's streams that are asked for; undefined: all. Throws ONCEWARD_E_FILE_UNREADABLE where there is no such folder,
  * ONCEWARD_E_SETTING_INVALID where there is no such stream.
  */
-export async function wantedStreams(
-  folder: string,
-  wanted: readonly string[] | undefined,
-): Promise<readonly string[]> {
+export async function wantedStreams(folder: string, wanted: readonly string[] | undefined): Promise<readonly string[]> {
   try {
     await stat(folder)
     return chosen(await streamsOf(folder), wanted)

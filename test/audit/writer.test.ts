@@ -61,7 +61,9 @@ describe('a stream of the audit log', () => {
     expect(bodies).toEqual(Array.from({ length: 100 }, (_, i) => `{"n":${i}}`))
   })
 
-  test('takes the largest body that a gateway may be told to take, whatever stands in it', { timeout: 60_000 }, async () => {
+  test('takes the largest body that a gateway may be told to take, whatever stands in it', {
+    timeout: 60_000,
+  }, async () => {
     const log = await open()
     const body = '\u0001'.repeat(8 * 1_048_576)
     await log.append([{ at: 1_700_000_000_000, kind: 'request', body: { body } }, entry(1)])
