@@ -57,5 +57,15 @@ function filterOf(settings: ShowSettings): (record: RecordLine) => boolean {
 
 function recordText(stream: string, { seq, at, kind, body }: RecordLine): string {
   const time = Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : at
-  return `{"stream":"${stream}","seq":${seq},"at":${JSON.stringify(time)},"kind":"${kind}","body":${body}}`
+  return `{"stream":"${stream}","seq":${seq},"at":${JSON.stringify(time)},"kind":"${kind}","body":${escaped(body)}}`
+}
+
+/** What strangers have sent cannot tell a terminal what to do; it stays the same JSON. */
+function escaped(json: string): string {
+  return json.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
 }

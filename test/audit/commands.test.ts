@@ -10,6 +10,9 @@ import type { Finding } from '../../core/audit/findings.ts'
 import { runCli } from '../cli/process.ts'
 import { entryOf } from './made-logs.ts'
 
+/** Colours a terminal, turns text around, and writes invisibly. */
+const HOSTILE = '\u009b31m \u202e \u{e0041} \u2028 é'
+
 let dir = ''
 const audit = (): string => join(dir, 'log')
 const anchors = (): string => join(dir, 'anchors')
@@ -25,7 +28,11 @@ beforeAll(async () => {
   })
   for (let n = 1; n <= 10; n += 1) await log.append([entryOf(n, 5)])
   await log.append([
-    { at: Date.parse('2025-11-03T12:00:00Z'), kind: 'request', body: { user_id: 'u_1', request_id: 'r_1' } },
+    {
+      at: Date.parse('2025-11-03T12:00:00Z'),
+      kind: 'request',
+      body: { user_id: 'u_1', request_id: 'r_1', body: HOSTILE },
+    },
   ])
   await log.close()
 })
@@ -53,6 +60,14 @@ describe('the commands around the audit log', () => {
     const lines = stdout.split('\n').filter((line) => line !== '')
     expect([code, lines.length]).toEqual([0, count])
     for (const line of lines) expect(JSON.parse(line)).toMatchObject({ stream: 'gateway-1', seq: expect.any(Number) })
+  })
+
+  test('show lets nothing through that a terminal would obey, and says the same', async () => {
+    const { stdout } = await runCli(['audit', 'show', '--audit', audit(), '--user', 'u_1'])
+    expect(stdout).not.toMatch(/[\u0080-\u009f\u2028\u202e\u{e0041}]/u)
+    expect(JSON.parse(stdout)).toMatchObject({ body: { user_id: 'u_1', body: HOSTILE } })
+    const raw = await runCli(['audit', 'show', '--audit', audit(), '--user', 'u_1', '--raw'])
+    expect(raw.stdout).toContain(HOSTILE)
   })
 
   test.each([[['audit', 'list']], [['audit', 'show']], [['audit', 'retain', '--older-than', '1d', '--as', 'ann']]])(
