@@ -41,6 +41,9 @@ export interface FrontDeskParts {
 /** Lines about a provider's bad signatures; an attacker must not fill the disk with them. */
 const FAILURE_LINES = { perSecond: 0.2, burst: 10 } as const
 
+/** What the bucket of one address holds, as a multiple of what it gains in a second. */
+const ADDRESS_BURST_SECONDS = 2
+
 export interface GivenAnswer extends StoredAnswer {
   readonly replayed?: boolean
 }
@@ -56,6 +59,7 @@ export class FrontDesk {
   readonly #webhookBodies: BodyBudget
   readonly #strangerBodies: BodyBudget
   readonly #events: Limiter
+  readonly #addresses: Limiter
   readonly #failures: Limiter
   readonly #lines: Limiter
 
@@ -67,6 +71,7 @@ export class FrontDesk {
     this.#webhookBodies = new BodyBudget(limits.webhookBytes)
     this.#strangerBodies = new BodyBudget(limits.strangerBytes)
     this.#events = new Limiter(clock, limits.callers)
+    this.#addresses = new Limiter(clock, limits.callers)
     this.#failures = new Limiter(clock, limits.callers)
     this.#lines = new Limiter(clock, limits.callers)
   }
@@ -93,7 +98,9 @@ export class FrontDesk {
       exchange.body = await readBody(raw, limits.bodyBytes, held)
       const body = await unpack(exchange.body, raw.headers, { limit: limits.bodyBytes, held })
       const parsed = parseJson(body)
-      const events = this.#charged(source, limits, parsed.ok ? eventsIn(parsed.value) : parsed)
+      const found = parsed.ok ? eventsIn(parsed.value) : parsed
+      this.#chargeAddress(exchange, source, limits, found)
+      const events = this.#charged(source, limits, found)
       // 3. It is kept as it came, before anything is done with it.
       await this.#trail.request(exchange)
       // 4. The bus has it, or it is refused.
@@ -263,6 +270,21 @@ export class FrontDesk {
     const { value } = parsed
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject
     throw malformed('the body is no JSON object')
+  }
+
+  /** Before the source's own rate, so that whoever has a key that anybody can read uses up no more than their own share of it. */
+  #chargeAddress(
+    { ip }: Exchange,
+    { name }: EventSource,
+    limits: SourceLimits,
+    found: Parsed<readonly unknown[]>,
+  ): void {
+    const { perAddress, batch } = limits
+    if (perAddress === undefined) return
+    const size = { perSecond: perAddress, burst: Math.max(perAddress * ADDRESS_BURST_SECONDS, batch) }
+    const amount = Math.min(Math.max(1, found.ok ? found.value.length : 1), batch)
+    const wait = this.#addresses.take(`${name} ${networkKey(ip)}`, size, amount)
+    if (wait > 0) throw limited(`one address may send ${perAddress} events a second; wait`, wait)
   }
 
   /** Takes what is sent off the source's rate: each event, or the try alone where there are none to be seen. */

@@ -130,6 +130,8 @@ export interface SourceLimits {
   readonly eventsPerSecond: number
   /** Events that its bucket holds. */
   readonly burst: number
+  /** Events a second of one client address (IPv6: of its /64), with a burst of two seconds; undefined: as many as the source. */
+  readonly perAddress?: number | undefined
   /** Of one request, after unpacking. */
   readonly bodyBytes: number
   /** Events of one request. */

@@ -248,3 +248,17 @@ test('of what strangers send little is kept, however large their headers are', a
   expect(entry?.body['headers_cut']).toBe(1)
   expect(entry?.body['headers']).toContainEqual(['x-small', 'yes'])
 })
+
+test('one address cannot use up the rate of a source whose key anybody has', async () => {
+  const limits = { ...LIMITS, eventsPerSecond: 100, burst: 100, perAddress: 1, batch: 3 }
+  gateway.use(directoryOf({ sources: [keySource({ limits })], trustedProxies: ['127.0.0.1'] }))
+  const from = async (ip: string, events = 1): Promise<number> => {
+    const json = Array.from({ length: events }, (_, index) => event(`e_${index}`))
+    const answer = await gateway.send({ json, headers: { authorization: `Bearer ${KEY}`, 'x-forwarded-for': ip } })
+    return answer.status
+  }
+  expect([await from('203.0.113.7', 2), await from('203.0.113.7', 2)]).toEqual([202, 429])
+  for (let n = 0; n < 200; n++) expect([202, 429]).toContain(await from('2001:db8::1'))
+  expect(await from('2001:db8::2')).toBe(429)
+  expect([await from('2001:db8:0:1::1', 3), await from('203.0.113.8')]).toEqual([202, 202])
+})
