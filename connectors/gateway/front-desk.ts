@@ -201,16 +201,18 @@ export class FrontDesk {
       done = await this.#mapped(exchange, provider, await this.#object(exchange, provider, { body, held }))
       return answerOf(done, this.#counted(exchange, done), requestId)
     }
-    const answer = await this.#parts.answers.once({ id: `${source.name}/${requestId}`, content }, async () => {
-      if (contentId === undefined) return work()
-      // Whoever captured a call may send it under another id: what the signature covers tells that it is the same.
-      const { replayed, ...first } = await this.#parts.answers.once(
-        { id: `${source.name}/${contentId}`, content },
-        work,
-      )
-      known = replayed
-      return first
-    })
+    const { answers } = this.#parts
+    const byRequestId = (): Promise<GivenAnswer> => answers.once({ id: `${source.name}/${requestId}`, content }, work)
+    // Whoever captured a call may send it under another id: what the signature covers tells that it is the same. It is asked
+    // first, so that nothing is kept under an id that may be the provider's next; and no id that a sender can choose holds a "=".
+    const answer =
+      contentId === undefined
+        ? await byRequestId()
+        : await answers.once({ id: `${source.name}/=${contentId}`, content }, async () => {
+            const { replayed, ...first } = await byRequestId()
+            known = replayed === true
+            return first
+          })
     const replayed = answer.replayed || known
     if (replayed) await this.#trail.replay(exchange, answer.status)
     else await this.#trail.answer(exchange, answer.status, done)
