@@ -144,6 +144,19 @@ describe('deciding', () => {
     })
   })
 
+  test('a whole event is no fix for several letters: of all but one it would take what they told', async () => {
+    const ids = await lab.post([1, 2].map((n) => letterOf(bet(`e${n}`, { payload: { bet: '1' } }))))
+    const event = bet('e1')
+    for (const targets of [{ ids }, { filter: { status: 'open' } }]) {
+      for (const dry_run of [true, false]) {
+        const answer = await post('fix', { ...targets, fix: { event }, dry_run })
+        expect(answer).toMatchObject({ status: 422, body: { error: { code: 'ONCEWARD_E_LETTER_REFUSED' } } })
+      }
+    }
+    expect(await lab.read(TOPICS.events)).toEqual([])
+    expect(await post('fix', { ids: ids.slice(0, 1), fix: { event }, dry_run: false })).toMatchObject({ status: 200 })
+  })
+
   test('a fix by changes, by a file and by the whole event', async () => {
     await lab.post(Array.from({ length: 3 }, () => BROKEN))
     const fixes = [
