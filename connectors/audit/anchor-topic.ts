@@ -5,8 +5,8 @@ import type { Log, OffsetBounds, Producer } from '../../core/ports/log.ts'
 const READ_BYTES_MAX = 4 * 1_048_576
 
 /**
- * Anchors on a topic with one partition, keyed by stream. Each process chains its own, and begins anew where it lost an answer: what the broker has acknowledged
- * nobody can change, only delete from the beginning of the topic.
+ * Anchors on a topic with one partition, keyed by stream. Each process chains its own, and begins anew where it lost an answer:
+ * what the broker has acknowledged nobody can change, only delete from the beginning of the topic.
  */
 export function anchorTopic(log: Log, topic: string): AnchorPlace {
   return {
