@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { actorOf } from '../../connectors/console/requests.ts'
 import { type Console, createConsole } from '../../connectors/console/server.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
@@ -307,3 +308,16 @@ describe('when it cannot', () => {
     expect(await get('/readyz', {})).toMatchObject({ status: 503, body: { reasons: ['not yet'] } })
   })
 })
+
+test.each([
+  ['console', undefined, 'console'],
+  ['console', 'ann', 'console/ann'],
+  ['sink', undefined, 'key/sink'],
+  ['migration', undefined, 'key/migration'],
+  ['sink', 'ann', 'sink/ann'],
+])(
+  'what the key of %s decides, naming %s, is not taken for what the ledger does by itself',
+  (source, header, actor) => {
+    expect(actorOf(source, header)).toBe(actor)
+  },
+)
