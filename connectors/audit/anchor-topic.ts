@@ -5,8 +5,8 @@ import type { Log, OffsetBounds, Producer } from '../../core/ports/log.ts'
 const READ_BYTES_MAX = 4 * 1_048_576
 
 /**
- * Anchors on a topic with one partition, keyed by stream. Each process chains its own: what the broker has acknowledged
- * nobody can change, only delete from the beginning of the topic.
+ * Anchors on a topic with one partition, keyed by stream. Each process chains its own, and begins anew where it lost an answer:
+ * what the broker has acknowledged nobody can change, only delete from the beginning of the topic.
  */
 export function anchorTopic(log: Log, topic: string): AnchorPlace {
   return {
@@ -41,7 +41,9 @@ class TopicChain implements AnchorChain {
     try {
       await this.#producer.send([{ topic: this.#topic, partition: 0, key: this.#stream, value: line, timestamp: at }])
     } catch (error) {
-      // Its next try needs a producer that nothing is wrong with.
+      // Its next try needs a producer that nothing is wrong with. Whether this one is on the topic nobody knows, so the next can be
+      // chained to neither, and begins a chain of its own.
+      this.#newest = undefined
       await this.close()
       throw error
     }

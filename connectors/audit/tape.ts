@@ -45,14 +45,18 @@ export class Tape {
     })
     try {
       await this.#file.write(bytes, this.#bytes)
-      if (durable) await this.#file.sync()
+      if (durable) await this.#syncWith()
     } catch (error) {
       await this.#cut()
       throw unwritable(this.path, error)
     }
     this.#bytes += bytes.length
-    if (durable) this.#synced = this.#bytes
-    else this.#unsynced.push(bytes)
+    if (!durable) {
+      this.#unsynced.push(bytes)
+      return
+    }
+    this.#synced = this.#bytes
+    this.#unsynced = []
   }
 
   /** Resolves once all that was written before the call is on the disk. Throws ONCEWARD_E_AUDIT_UNWRITABLE. */
@@ -82,6 +86,18 @@ export class Tape {
     )
   }
 
+  /** What was written before, and is not known to be on the disk, is as doubtful after a failure as what was written now (T3). */
+  async #syncWith(): Promise<void> {
+    try {
+      await this.#file.sync()
+      // One that went on beside it may have been told of a failure in its place.
+      await this.#syncing
+    } catch (error) {
+      this.#doubtful ||= this.#unsynced.length > 0
+      throw error
+    }
+  }
+
   /** A write may go on meanwhile, and what it adds is left for the next sync. */
   async #syncOnce(): Promise<void> {
     const bytes = this.#bytes
@@ -94,7 +110,7 @@ export class Tape {
       throw unwritable(this.path, error)
     }
     this.#doubtful = false
-    this.#synced = bytes
+    this.#synced = Math.max(this.#synced, bytes)
     this.#unsynced.splice(0, parts)
   }
 

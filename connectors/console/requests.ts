@@ -103,9 +103,12 @@ function readFix(value: Json | undefined): FixSpec {
 
 const ACTOR = /^[\p{L}\p{N}][\p{L}\p{N} ._@+-]{0,63}$/u
 
+/** Under these names the ledger does things by itself; what a person decides must not look like it. */
+const OURS = new Set(['sink', 'migration'])
+
 /** Who decides: the key's source, and whom it names in X-Actor. */
 export function actorOf(source: string, header: string | readonly string[] | undefined): string {
-  if (header === undefined) return source
+  if (header === undefined) return OURS.has(source) ? `key/${source}` : source
   // Headers are bytes to Node; who has a name with other letters than ASCII's sends it in UTF-8.
   const name = typeof header === 'string' ? Buffer.from(header, 'latin1').toString('utf8') : ''
   if (ACTOR.test(name)) return `${source}/${name}`

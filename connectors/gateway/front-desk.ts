@@ -228,11 +228,11 @@ export class FrontDesk {
     const { answers } = this.#parts
     const byRequest = { id: `${source.name}/${requestId}`, content }
     // What the signature covers comes first: whoever captured a call may send it under another id, and must not take an id with it
-    // that the provider is going to give to another call.
+    // that the provider is going to give to another call. No id that a sender can choose holds a "=".
     const answer =
       contentId === undefined
         ? await answers.once(byRequest, work)
-        : await answers.once({ id: `${source.name}/${contentId}`, content }, async () => {
+        : await answers.once({ id: `${source.name}/=${contentId}`, content }, async () => {
             const { replayed, ...first } = await answers.once(byRequest, work)
             known = replayed
             return first

@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
+import { HOUR_MS } from '../../core/durations.ts'
 import { hasCode, OncewardError } from '../../core/errors.ts'
 import type { AuditEntry, AuditLog } from '../../core/ports/audit.ts'
 import { type LedgerTrail, TRAIL_TABLES, type TrailTable } from '../../core/ports/ledger-trail.ts'
@@ -38,8 +39,10 @@ const ROWS_WAIT_MS = 500
 /** How soon a topic or a partition that is new is found. */
 const LOOK_MS = 10_000
 const RETRY_MS = 1_000
-/** After so many records one says how far all sources are. */
+/** After so many records one says how far all sources are, */
 const POSITIONS_EVERY = 1_000
+/** and so soon after the last record: what is kept of the chain must say it, once the segments before are retired. */
+const POSITIONS_EVERY_MS = HOUR_MS
 
 const KIND_OF_TABLE: Readonly<Record<TrailTable, CollectedKind>> = { audit_log: 'command', reward_history: 'decision' }
 
@@ -63,6 +66,8 @@ class ChainCollector implements Collector {
   #turn: Promise<void> = Promise.resolve()
   /** Records since one said how far all are; the first batch of a life is preceded by one. */
   #untold = POSITIONS_EVERY
+  /** Monotonic ms; undefined: not yet in this life. */
+  #toldAt: number | undefined
   #failed: (error: unknown) => void = () => undefined
 
   constructor(options: CollectorOptions) {
@@ -107,6 +112,7 @@ class ChainCollector implements Collector {
           this.#start(partitionSource(topic, partition), () => this.#readPartition(source))
         }
       }
+      if (this.#isTellingLate()) await this.#inTurn([])
       await clock.sleep(LOOK_MS, signal)
     }
   }
@@ -190,22 +196,32 @@ class ChainCollector implements Collector {
 
   /** Resolves once the entries stand in the chain, or when it was stopped before. */
   #append(entries: readonly AuditEntry[]): Promise<void> {
-    if (entries.length === 0) return Promise.resolve()
+    return entries.length === 0 ? Promise.resolve() : this.#inTurn(entries)
+  }
+
+  #inTurn(entries: readonly AuditEntry[]): Promise<void> {
     const appended = this.#turn.then(() => this.#appendNow(entries))
     this.#turn = appended.catch(() => undefined)
     return appended
   }
 
+  #isTellingLate(): boolean {
+    if (this.#toldAt === undefined || this.#untold === 0) return false
+    return this.#options.clock.monotonic() - this.#toldAt >= POSITIONS_EVERY_MS
+  }
+
   async #appendNow(entries: readonly AuditEntry[]): Promise<void> {
     const { audit, positions, clock } = this.#options
     while (!this.#stop.signal.aborted) {
-      const told = this.#untold >= POSITIONS_EVERY
+      const told = this.#untold >= POSITIONS_EVERY || this.#isTellingLate()
+      if (!told && entries.length === 0) return
       const before = told ? [{ at: clock.now(), kind: POSITIONS, body: positionsBody(positions) }] : []
       try {
         await audit.append([...before, ...entries.map((entry) => this.#timed(entry))])
         this.#troubles.delete(POSITIONS)
         for (const entry of entries) foldRecord(positions, entry)
         this.#untold = (told ? 0 : this.#untold) + entries.length
+        if (told) this.#toldAt = clock.monotonic()
         return
       } catch (error) {
         if (!hasCode(error, 'ONCEWARD_E_AUDIT_UNWRITABLE')) throw error

@@ -9,10 +9,12 @@ export const CONTENT_BYTES = FINGERPRINT_BYTES - ID_BYTES
 /**
  * Writes what is remembered of an event: 16 bytes of the SHA-256 of its id, 8 of that of its content. The content is the event
  * as it was sent, whatever the order of its keys and the spelling of its text (escapes, white space, 1.0 for 1): senders write
- * an event anew when they try again.
+ * an event anew when they try again. Ids of sources that are not `trusted` are apart from those that are: or whoever has a browser's
+ * key could take the ids of a provider's next transactions, and these would be refused.
  */
-export function writeFingerprint(event: Fingerprinted, to: Buffer, at: number): void {
-  writeIdHash(event.eventId, to, at)
+export function writeFingerprint(event: Fingerprinted, to: Buffer, at: number, trusted = true): void {
+  // An id has no NUL (SPEC S2), so that none of a trusted source is the same.
+  writeIdHash(trusted ? event.eventId : `\0${event.eventId}`, to, at)
   to.write(hash('sha256', canonicalText(event.data), 'binary'), at + ID_BYTES, CONTENT_BYTES, 'latin1')
 }
 

@@ -143,7 +143,7 @@ export class GatewayIntake implements EventIntake {
         continue
       }
       request.candidates.push({ index, event: judged.event })
-      writeFingerprint(judged.event, request.fingerprints, index * FINGERPRINT_BYTES)
+      writeFingerprint(judged.event, request.fingerprints, index * FINGERPRINT_BYTES, source.trusted)
     }
     return request
   }

@@ -97,10 +97,12 @@ export class Desk implements ReviewDesk {
   }
 
   async *forecast(order: ReviewOrder, ids: readonly string[]): AsyncGenerator<readonly LetterOutcome[]> {
+    requireOneForEvent(order, ids)
     yield* forecast(this.#options, await this.#ordered(order), ids)
   }
 
   async *carryOut(order: ReviewOrder, ids: readonly string[]): AsyncGenerator<readonly LetterOutcome[]> {
+    requireOneForEvent(order, ids)
     yield* carryOut(this.#options, await this.#ordered(order), ids)
   }
 
@@ -172,6 +174,15 @@ function errorMatcher(text: string): (letter: LetterView) => boolean {
   const shape = errorShape(text)
   const says = /\p{L}/u.test(shape)
   return ({ error, detail }) => (says && error.includes(shape)) || detail.includes(text)
+}
+
+/** One event in the place of many letters would be scored once, and what the others told would be gone. */
+function requireOneForEvent(order: ReviewOrder, ids: readonly string[]): void {
+  if (order.name !== 'fix' || order.fix.kind !== 'event' || new Set(ids).size <= 1) return
+  throw new OncewardError(
+    'ONCEWARD_E_LETTER_REFUSED',
+    `a whole event takes the place of one letter, and ${new Set(ids).size} were named; name one, or say what is to be changed in each`,
+  )
 }
 
 function namesOf(rules: RuleSet, ruleId: string): ReadonlySet<string> {

@@ -141,7 +141,8 @@ class PartitionDesk {
     if (this.#producer === undefined) {
       await this.#reviews.catchUp(this.#partition)
       const look = this.#plan(opened)
-      if (!look.some(writes)) return this.#outcomes(look, new Map())
+      // It may be all done, where the answer to the commit was lost.
+      if (!look.some(writes)) return this.#told(this.#outcomes(look, new Map()))
       this.#producer = await log.transactional(`${prefix}dlq-review-${this.#partition}`)
       await this.#reviews.catchUp(this.#partition)
     }
@@ -155,7 +156,10 @@ class PartitionDesk {
     const now = clock.now()
     const records = planned.flatMap((one) => recordsOf(one, this.#order, { resents, now }))
     if (records.length > 0) await this.#producer.commit({ records })
-    const outcomes = this.#outcomes(planned, resents)
+    return this.#told(this.#outcomes(planned, resents))
+  }
+
+  async #told(outcomes: readonly LetterOutcome[]): Promise<readonly LetterOutcome[]> {
     await this.#audit(
       'decision',
       outcomes.flatMap((outcome) => (outcome.kind === 'done' ? [outcome.id] : [])),

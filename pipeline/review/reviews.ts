@@ -1,6 +1,6 @@
 import { OncewardError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/model/event.ts'
-import type { LogRecord } from '../../core/ports/log.ts'
+import type { Log, LogRecord, TopicInfo } from '../../core/ports/log.ts'
 import { committedRecords, missingTopic } from '../replay/records.ts'
 import { type LetterSource, partitionCount } from './letters.ts'
 import { type Decision, readReview } from './review-record.ts'
@@ -22,10 +22,14 @@ export class Reviews {
   /** Throws ONCEWARD_E_LOG_TOPIC_MISSING, and ONCEWARD_E_LOG_REFUSED where the topics do not fit each other. */
   static async open(source: LetterSource): Promise<Reviews> {
     const { log, topics } = source
-    const letters = await partitionCount(log, topics.dlq)
-    const reviews = await partitionCount(log, topics.dlqReviews)
-    if (reviews < letters) {
-      const message = `${topics.dlqReviews} has ${reviews} partitions and ${topics.dlq} has ${letters}; give ${topics.dlqReviews} as many, since decisions stand in the partition of their letter`
+    const letters = await existing(log, topics.dlq)
+    const reviews = await existing(log, topics.dlqReviews)
+    if (reviews.partitions < letters.partitions) {
+      const message = `${topics.dlqReviews} has ${reviews.partitions} partitions and ${topics.dlq} has ${letters.partitions}; give ${topics.dlqReviews} as many, since decisions stand in the partition of their letter`
+      throw new OncewardError('ONCEWARD_E_LOG_REFUSED', message)
+    }
+    if ((reviews.retentionMs ?? Number.POSITIVE_INFINITY) < (letters.retentionMs ?? Number.POSITIVE_INFINITY)) {
+      const message = `${topics.dlqReviews} keeps records for a shorter time than ${topics.dlq}; set its retention.ms to twice that of ${topics.dlq}, since a letter that outlives its decision could be decided once more`
       throw new OncewardError('ONCEWARD_E_LOG_REFUSED', message)
     }
     return new Reviews(source)
@@ -57,6 +61,12 @@ export class Reviews {
       this.#decisions.set(review.letter, review.decision)
     }
   }
+}
+
+async function existing(log: Log, topic: string): Promise<TopicInfo> {
+  const info = await log.topic(topic)
+  if (info === undefined) throw missingTopic(topic)
+  return info
 }
 
 /** The whole record of the decision on one letter; undefined where there is none. */

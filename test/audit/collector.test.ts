@@ -208,6 +208,46 @@ describe('the collector', () => {
   })
 })
 
+test('has each record once also after the segments that said how far it was are retired', async () => {
+  const made = await MadeLog.begin()
+  const time = { now: 1_700_000_000_000 }
+  const clock = { ...fastClock(200), now: () => time.now, monotonic: () => time.now }
+  const log = await openEmbeddedLog({ kv: memoryKv(), clock, maintenanceIntervalMs: 0 })
+  await log.createTopics(TOPICS.map(({ topic }) => ({ topic, partitions: 1, cleanup: 'delete' as const })))
+  const collect = async (steps: readonly (readonly [topic: string, value: string])[]): Promise<void> => {
+    const place = { folder: made.folder, stream: 'collector', clock, disk: quickDisk, segmentMsMax: DAY_MS }
+    const audit = await openAuditLog(place)
+    const positions = await lastPositions(made.folder, 'collector')
+    const common = { clock, logger: silentLogger, metrics: silentMetrics }
+    const collector = createCollector({ log, audit, topics: TOPICS, trail: undefined, positions, ...common })
+    const running = collector.run()
+    for (const [topic, value] of steps) {
+      await sendAll(log, [out(topic, value, { partition: 0 })])
+      const [bounds] = await log.bounds([{ topic, partition: 0 }])
+      await expect
+        .poll(() => collector.positions().get(`${topic}/0`), { timeout: 10_000, interval: 5 })
+        .toBe(bounds?.end)
+      time.now += DAY_MS
+    }
+    await collector.stop()
+    await running
+    await audit.close()
+  }
+  await collect([
+    ['rules.control', 'a rule'],
+    ['reward.tasks', 'a'],
+    ['reward.tasks', 'b'],
+    ['reward.tasks', 'c'],
+  ])
+  const known = [...(await lastPositions(made.folder, 'collector'))].toSorted()
+  made.clock.advance(10 * DAY_MS)
+  expect(await made.retire()).toMatchObject({ code: 0 })
+  expect(await made.segments('collector')).toHaveLength(1)
+  expect([...(await lastPositions(made.folder, 'collector'))].toSorted()).toEqual(known)
+  await log.close()
+  await made.remove()
+})
+
 describe('what retention has deleted before it was collected', () => {
   let made: MadeLog
   beforeEach(async () => {

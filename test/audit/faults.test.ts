@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readLine } from '../../core/audit/lines.ts'
 import { decideReopening, type SegmentEnd } from '../../core/audit/reopening.ts'
 import type { AuditLogOptions } from '../../connectors/audit/audit-log.ts'
+import type { AuditFile } from '../../connectors/audit/disk.ts'
+import { Tape } from '../../connectors/audit/tape.ts'
 import { die, type DiskFaults, faultyDisk } from './faulty-disk.ts'
 import { entryOf, MadeLog, quickDisk, readLines } from './made-logs.ts'
 
@@ -280,3 +282,54 @@ describe('reopening', () => {
     await expect(made.open('s')).rejects.toMatchObject({ code: 'ONCEWARD_E_AUDIT_BROKEN' })
   })
 })
+
+test('of a segment whose end could not be synced all is on the disk before its end counts', async () => {
+  const disk = new ForgetfulFile()
+  const tape = new Tape('segment', disk, 0)
+  const [records, footer] = [Buffer.from('records\n'), Buffer.from('footer\n')]
+  await tape.write(records, false)
+  disk.failing = true
+  await expect(tape.write(footer, true)).rejects.toMatchObject(unwritable)
+  disk.failing = false
+  await tape.write(footer, true)
+  expect(disk.onDisk.toString()).toBe('records\nfooter\n')
+})
+
+/** As a system does it: after a sync that failed, what was to be written counts as clean, and no later sync writes it. */
+class ForgetfulFile implements AuditFile {
+  onDisk = Buffer.alloc(0)
+  failing = false
+  #size = 0
+  #dirty: { readonly bytes: Buffer; readonly position: number }[] = []
+
+  size(): number {
+    return this.#size
+  }
+
+  write(bytes: Buffer, position: number): Promise<void> {
+    this.#dirty.push({ bytes: Buffer.from(bytes), position })
+    this.#size = Math.max(this.#size, position + bytes.length)
+    return Promise.resolve()
+  }
+
+  truncate(length: number): Promise<void> {
+    this.#size = length
+    this.#dirty = this.#dirty.filter(({ position }) => position < length)
+    return Promise.resolve()
+  }
+
+  sync(): Promise<void> {
+    const dirty = this.#dirty
+    this.#dirty = []
+    if (this.failing) return Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' }))
+    const held = Buffer.alloc(this.#size)
+    this.onDisk.copy(held)
+    for (const { bytes, position } of dirty) bytes.copy(held, position)
+    this.onDisk = held
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}

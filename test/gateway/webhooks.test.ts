@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OncewardError } from '../../core/errors.ts'
 import {
@@ -88,6 +89,36 @@ describe('a webhook', () => {
     expect(gateway.intake.requests).toHaveLength(1)
     // What was captured has not taken the id with it, which the provider gives to another call now.
     expect((await webhook('r2', { events: [event('c')] })).status).toBe(202)
+  })
+
+  test('under an id that somebody else chose is not in the way of the call whose id it is', async () => {
+    const contentOf = (body: Buffer | string): string => `body_${hash('sha256', body)}`
+    const admit = (facts: Parameters<typeof admitGood>[0]): ReturnType<typeof admitGood> => {
+      const admission = admitGood(facts)
+      return admission.ok ? { ...admission, contentId: contentOf(facts.body) } : admission
+    }
+    gateway.use(directoryOf({ providers: [provider({ admit })] }))
+    const [first, next] = [{ events: [event('a')] }, { events: [event('b')] }]
+    expect((await webhook('r1', first)).status).toBe(202)
+    for (const id of ['r2', contentOf(JSON.stringify(next))]) {
+      const captured = await webhook(id, first)
+      expect([captured.status, captured.headers['idempotent-replay']]).toEqual([202, 'true'])
+    }
+    expect((await webhook('r2', next)).status).toBe(202)
+    expect(gateway.intake.requests).toHaveLength(2)
+  })
+
+  test('whose id is what the signature of another covers is not in its way', async () => {
+    const contentOf = (body: Buffer | string): string => `body_${hash('sha256', body)}`
+    const admit = (facts: Parameters<typeof admitGood>[0]): ReturnType<typeof admitGood> => {
+      const admission = admitGood(facts)
+      return admission.ok ? { ...admission, contentId: contentOf(facts.body) } : admission
+    }
+    gateway.use(directoryOf({ providers: [provider({ admit })] }))
+    const next = { events: [event('b')] }
+    expect((await webhook(contentOf(JSON.stringify(next)), { events: [event('a')] })).status).toBe(202)
+    expect((await webhook('r2', next)).status).toBe(202)
+    expect(gateway.intake.requests).toHaveLength(2)
   })
 
   test('hands on with its events what could not be mapped', async () => {

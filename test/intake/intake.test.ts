@@ -134,6 +134,19 @@ describe('whoever sends again gets the same answer (G3)', () => {
     await intake.close()
   })
 
+  it("and what a browser sends takes no id of a provider's next transaction", async () => {
+    const log = await memoryLog()
+    const intake = await intakeOn(log)
+    const claimed = { ...bet('gameco:2'), user: { id: 'somebody' } }
+    expect(statusesOf(await send(intake, [bet('e1'), claimed], browser))).toEqual(['accepted', 'accepted'])
+    expect(statusesOf(await send(intake, [bet('gameco:2')], backend))).toEqual(['accepted'])
+    // Among themselves they are told as ever.
+    expect(statusesOf(await send(intake, [{ ...claimed, user: { id: 'u' } }], browser))).toEqual(['conflict'])
+    expect(statusesOf(await send(intake, [{ ...bet('gameco:2'), user: { id: 'u' } }], backend))).toEqual(['conflict'])
+    expect((await eventsOn(log)).map(({ event_id: id }) => id).toSorted()).toEqual(['e1', 'gameco:2', 'gameco:2'])
+    await intake.close()
+  })
+
   it('twice in one request as well', async () => {
     const { log, intake } = await opened()
     const answers = await send(intake, [bet('e1'), bet('e1'), bet('e1', { payload: { bet: 2 } }), bet('e2')])

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { actorOf } from '../../connectors/console/requests.ts'
 import { type Console, createConsole } from '../../connectors/console/server.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { silentLogger } from '../../core/ports/logger.ts'
@@ -142,6 +143,19 @@ describe('deciding', () => {
       decided: 1,
       outcomes: [{ kind: 'decided', code: 'ONCEWARD_E_LETTER_DECIDED', by: 'writer/Änn O.' }],
     })
+  })
+
+  test('a whole event is no fix for several letters: of all but one it would take what they told', async () => {
+    const ids = await lab.post([1, 2].map((n) => letterOf(bet(`e${n}`, { payload: { bet: '1' } }))))
+    const event = bet('e1')
+    for (const targets of [{ ids }, { filter: { status: 'open' } }]) {
+      for (const dry_run of [true, false]) {
+        const answer = await post('fix', { ...targets, fix: { event }, dry_run })
+        expect(answer).toMatchObject({ status: 422, body: { error: { code: 'ONCEWARD_E_LETTER_REFUSED' } } })
+      }
+    }
+    expect(await lab.read(TOPICS.events)).toEqual([])
+    expect(await post('fix', { ids: ids.slice(0, 1), fix: { event }, dry_run: false })).toMatchObject({ status: 200 })
   })
 
   test('a fix by changes, by a file and by the whole event', async () => {
@@ -294,3 +308,16 @@ describe('when it cannot', () => {
     expect(await get('/readyz', {})).toMatchObject({ status: 503, body: { reasons: ['not yet'] } })
   })
 })
+
+test.each([
+  ['console', undefined, 'console'],
+  ['console', 'ann', 'console/ann'],
+  ['sink', undefined, 'key/sink'],
+  ['migration', undefined, 'key/migration'],
+  ['sink', 'ann', 'sink/ann'],
+])(
+  'what the key of %s decides, naming %s, is not taken for what the ledger does by itself',
+  (source, header, actor) => {
+    expect(actorOf(source, header)).toBe(actor)
+  },
+)

@@ -264,6 +264,32 @@ test('decisions without a partition for each partition of letters are refused: o
   }
 })
 
+test('decisions that go before their letters are refused: those would be open again', async () => {
+  const days = (count: number): number => count * 86_400_000
+  for (const [dlq, dlqReviews, fits] of [
+    [days(30), days(7), false],
+    [undefined, days(60), false],
+    [days(30), days(30), true],
+    [days(30), undefined, true],
+  ] as const) {
+    const kept = { ...(dlq === undefined ? {} : { dlq }), ...(dlqReviews === undefined ? {} : { dlqReviews }) }
+    const other = await ReviewLab.open({ retentionMs: kept })
+    try {
+      await other.post([BROKEN])
+      const said = await other
+        .desk()
+        .run(DROP, ['0-0'])
+        .then(
+          () => 'done',
+          (error: unknown) => (error as { code: string }).code,
+        )
+      expect(said).toBe(fits ? 'done' : 'ONCEWARD_E_LOG_REFUSED')
+    } finally {
+      await other.close()
+    }
+  }
+})
+
 describe('rewards', () => {
   /** A ledger that sends again what is in `failed`, and says so once. */
   function office(failed: Set<string>): Office & { readonly commands: Command[] } {

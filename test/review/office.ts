@@ -25,6 +25,10 @@ export interface TestDesk {
   forecast(order: ReviewOrder, ids?: readonly string[]): Promise<LetterOutcome[]>
 }
 
+function keeping(retentionMs: number | undefined): { readonly retentionMs?: number } {
+  return retentionMs === undefined ? {} : { retentionMs }
+}
+
 export class ReviewLab {
   readonly log: EmbeddedLog
   readonly clock: Clock
@@ -36,15 +40,21 @@ export class ReviewLab {
   }
 
   static async open(
-    options: { partitions?: number; reviewPartitions?: number; clock?: Clock } = {},
+    options: {
+      partitions?: number
+      reviewPartitions?: number
+      clock?: Clock
+      retentionMs?: { readonly dlq?: number; readonly dlqReviews?: number }
+    } = {},
   ): Promise<ReviewLab> {
-    const { partitions = 2, reviewPartitions = partitions, clock = fastClock() } = options
+    const { partitions = 2, reviewPartitions = partitions, clock = fastClock(), retentionMs = {} } = options
     const log = await openEmbeddedLog({ kv: memoryKv(), clock, maintenanceIntervalMs: 0 })
     const { events, control, dlq, dlqReviews, rewards } = TOPICS
     await log.createTopics([
       { topic: control, partitions: 1, cleanup: 'compact' },
-      ...[events, dlq, rewards].map((topic) => ({ topic, partitions, cleanup: 'delete' as const })),
-      { topic: dlqReviews, partitions: reviewPartitions, cleanup: 'delete' },
+      ...[events, rewards].map((topic) => ({ topic, partitions, cleanup: 'delete' as const })),
+      { topic: dlq, partitions, cleanup: 'delete', ...keeping(retentionMs.dlq) },
+      { topic: dlqReviews, partitions: reviewPartitions, cleanup: 'delete', ...keeping(retentionMs.dlqReviews) },
     ])
     return new ReviewLab(log, clock)
   }

@@ -5,6 +5,7 @@
 import * as fc from 'fast-check'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import type { AuditEntry, AuditLog } from '../../core/ports/audit.ts'
 import type { LetterOutcome, ReviewOrder } from '../../core/ports/review.ts'
 import { seededRandom } from '../../core/random.ts'
 import { REPROCESSED_HEADER } from '../../core/topics.ts'
@@ -171,3 +172,31 @@ test('two who decide over many letters at once both come to an end, and share th
     await lab.close()
   }
 }, 60_000)
+
+test('what was decided stands in the audit log, though the answer to its commit was lost', async () => {
+  const lab = await ReviewLab.open({ partitions: 1 })
+  const entries: AuditEntry[] = []
+  const audit: AuditLog = {
+    append: async (more) => void entries.push(...more),
+    close: async () => undefined,
+  }
+  try {
+    const ids = await lab.post(letters(2))
+    let lost = 0
+    const log = new FaultyLog(lab.log, {
+      commit: async (_id, _commit, apply) => {
+        const ends = await apply()
+        if (lost++ === 0) throw commitUnknown()
+        return ends
+      },
+    })
+    const told = await lab.desk({ log, audit }).run(DROP, ids)
+    expect(told.map(({ kind }) => kind)).toEqual(['done', 'done'])
+    // Whoever does the same once more has decided nothing.
+    await lab.desk({ log, audit }).run(DROP, ids)
+    const decisions = entries.filter(({ kind }) => kind === 'decision')
+    expect(decisions.map(({ body }) => body['letters'])).toEqual([ids])
+  } finally {
+    await lab.close()
+  }
+})
