@@ -110,6 +110,8 @@ function readFix(reading: Reading, root: Node): Fix | undefined {
   }
   if (changes.length > CHANGES_MAX) {
     report(source, root, `a fix changes at most ${CHANGES_MAX} fields`, 'split it into several')
+    // Each is held against each below: thousands would take seconds.
+    return undefined
   }
   if (!allowIds) changes.forEach((change) => guardIds(source, change))
   guardOverlaps(source, changes)

@@ -1,5 +1,5 @@
 import { segmentFacts, type SegmentFacts } from '../../connectors/audit/records.ts'
-import { streamsOf } from '../../connectors/audit/verify.ts'
+import { wantedStreams } from '../../connectors/audit/verify.ts'
 import type { ArchivedObject } from '../../core/ports/archive.ts'
 import type { Context } from '../command.ts'
 import { formatCount } from '../progress.ts'
@@ -38,7 +38,7 @@ export async function segmentsOfStreams({
   audit,
   streams,
 }: Pick<ListSettings, 'audit' | 'streams'>): Promise<readonly SegmentFacts[]> {
-  const names = (await streamsOf(audit)).filter((name) => streams === undefined || streams.includes(name))
+  const names = await wantedStreams(audit, streams)
   return (await Promise.all(names.map((name) => segmentFacts(audit, name)))).flat()
 }
 

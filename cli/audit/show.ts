@@ -1,5 +1,5 @@
 import { streamRecords } from '../../connectors/audit/records.ts'
-import { streamsOf } from '../../connectors/audit/verify.ts'
+import { wantedStreams } from '../../connectors/audit/verify.ts'
 import type { RecordLine } from '../../core/audit/lines.ts'
 import type { JsonObject } from '../../core/model/event.ts'
 import type { Context } from '../command.ts'
@@ -24,7 +24,7 @@ const REQUEST = new Set(['request_id', 'reward_task_id', 'event_id', 'subject', 
 /** Prints what fits, stream by stream. */
 export async function showCommand({ settings, terminal, signal }: Context<ShowSettings>): Promise<void> {
   const fits = filterOf(settings)
-  const streams = (await streamsOf(settings.audit)).filter((name) => settings.streams?.includes(name) ?? true)
+  const streams = await wantedStreams(settings.audit, settings.streams)
   let printed = 0
   for (const stream of streams) {
     for await (const records of streamRecords(settings.audit, stream)) {
@@ -57,5 +57,15 @@ function filterOf(settings: ShowSettings): (record: RecordLine) => boolean {
 
 function recordText(stream: string, { seq, at, kind, body }: RecordLine): string {
   const time = Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : at
-  return `{"stream":"${stream}","seq":${seq},"at":${JSON.stringify(time)},"kind":"${kind}","body":${body}}`
+  return `{"stream":"${stream}","seq":${seq},"at":${JSON.stringify(time)},"kind":"${kind}","body":${escaped(body)}}`
+}
+
+/** What strangers have sent cannot tell a terminal what to do; it stays the same JSON. */
+function escaped(json: string): string {
+  return json.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
 }

@@ -87,8 +87,9 @@ export const gateway = command({
     ...KAFKA_SECURITY,
   ],
   async run(context) {
-    const { runGateway } = await import('../gateway/gateway-process.ts')
+    const { openGatewayFile, runGateway } = await import('../gateway/gateway-process.ts')
     const { withKafka } = await import('../runtime.ts')
-    await withKafka(context, (log) => runGateway(log, context))
+    const file = await openGatewayFile(context)
+    await withKafka(context, (log) => runGateway(log, file, context))
   },
 })

@@ -36,17 +36,21 @@ export interface GatewaySettings extends ObservationSettings {
 /** How often the gateway's file is looked at. */
 const FILE_EVERY_MS = 2_000
 
-/** The gateway as a process: file, audit log, intake, server, metrics and health, until the context's signal aborts. */
-export async function runGateway(log: Log, context: Context<GatewaySettings>): Promise<void> {
-  const { settings, clock, logger } = context
-  const topics = topicNames(settings.prefix)
-  const file = await WatchedFile.open({
+/** Before Kafka is asked for anything, so that what is wrong with the file is told at once. Throws what is wrong with it. */
+export function openGatewayFile({ settings, clock, logger }: Context<GatewaySettings>): Promise<WatchedFile> {
+  return WatchedFile.open({
     path: settings.gatewayFile,
     environment: process.env,
     clock,
     logger,
     everyMs: FILE_EVERY_MS,
   })
+}
+
+/** The gateway as a process: audit log, intake, server, metrics and health, until the context's signal aborts. */
+export async function runGateway(log: Log, file: WatchedFile, context: Context<GatewaySettings>): Promise<void> {
+  const { settings, clock, logger } = context
+  const topics = topicNames(settings.prefix)
   const observation = await openObservation('gateway', context)
   await closing(observation, async () => {
     const audit = await openAudit(log, context)

@@ -2,7 +2,7 @@ import type { Node } from 'yaml'
 import type { SourceLimits } from '../../core/ports/gateway.ts'
 import type { Fields, LocatedYaml } from '../partners/located-yaml.ts'
 
-const KEYS = ['events_per_second', 'burst', 'body', 'batch'] as const
+const KEYS = ['events_per_second', 'burst', 'per_address', 'body', 'batch'] as const
 
 export const EVENTS_PER_SECOND = { default: 1_000, min: 1, max: 1_000_000 } as const
 /** What a bucket holds where the file does not say it, as a multiple of what it gains in a second. */
@@ -21,6 +21,7 @@ export function readLimits(yaml: LocatedYaml, node: Node | undefined): SourceLim
   return limitsOf({
     eventsPerSecond: fields.wholeNumber('events_per_second', EVENTS_PER_SECOND),
     burst: fields.wholeNumber('burst', BURST),
+    perAddress: fields.wholeNumber('per_address', EVENTS_PER_SECOND),
     bodyBytes: bytesOf(fields),
     batch: fields.wholeNumber('batch', BATCH),
   })
@@ -33,6 +34,7 @@ function limitsOf(given: { readonly [Name in keyof SourceLimits]?: number | unde
     eventsPerSecond,
     // A full request has to fit into a full bucket, or it could never be sent.
     burst: Math.max(given.burst ?? eventsPerSecond * BURST_SECONDS, batch),
+    ...(given.perAddress === undefined ? {} : { perAddress: given.perAddress }),
     bodyBytes: given.bodyBytes ?? BODY_BYTES.default,
     batch,
   }

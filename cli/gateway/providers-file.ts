@@ -1,6 +1,6 @@
 import { isScalar, type Node } from 'yaml'
 import { AddressList } from '../../connectors/gateway/addresses.ts'
-import { admit, type ProviderTrust } from '../../connectors/gateway/provider/admission.ts'
+import { admit, mayCall, type ProviderTrust } from '../../connectors/gateway/provider/admission.ts'
 import { type SigningKey, signingKeys } from '../../connectors/wallet/signature.ts'
 import { hasCode, messageOf } from '../../core/errors.ts'
 import type { Privacy, Provider } from '../../core/ports/gateway.ts'
@@ -85,6 +85,7 @@ class Entry {
       },
       limits: readLimits(this.#yaml, fields.node('limits')),
       asksForCertificate: trust.certificates !== undefined,
+      mayCall: (facts) => mayCall(trust, facts),
       admit: (facts) => admit(trust, facts),
       map: (body, request) => mapping.map(body, request),
     }

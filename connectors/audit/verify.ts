@@ -78,8 +78,21 @@ function chosen(all: readonly string[], wanted: readonly string[] | undefined): 
   throw new OncewardError('ONCEWARD_E_SETTING_INVALID', `--streams: there is no stream ${unknown}; ${known}`)
 }
 
+/**
+ * Those of the folder's streams that are asked for; undefined: all. Throws ONCEWARD_E_FILE_UNREADABLE where there is no such folder,
+ * ONCEWARD_E_SETTING_INVALID where there is no such stream.
+ */
+export async function wantedStreams(folder: string, wanted: readonly string[] | undefined): Promise<readonly string[]> {
+  try {
+    await stat(folder)
+    return chosen(await streamsOf(folder), wanted)
+  } catch (error) {
+    throw unreadable(folder, error)
+  }
+}
+
 /** Names of the streams in a folder. */
-export async function streamsOf(folder: string): Promise<readonly string[]> {
+async function streamsOf(folder: string): Promise<readonly string[]> {
   const names = (await localDisk.list(folder)).filter((name) => STREAM_NAME.test(name))
   const streams: string[] = []
   for (const name of names) {

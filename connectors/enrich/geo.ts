@@ -73,6 +73,8 @@ async function versionOf(file: string): Promise<string> {
 }
 
 const UNKNOWN = ''
+/** No address is longer, but for a zone, which no database knows. What is remembered is bounded only with this. */
+const ADDRESS_LENGTH_MAX = 45
 
 async function readGeo(file: string): Promise<Geo> {
   try {
@@ -81,6 +83,7 @@ async function readGeo(file: string): Promise<Geo> {
     for (const address of PROBES) if (isIP(address) === 4 || reader.metadata.ipVersion === 6) reader.get(address)
     const known = new RecentMap<string>(ADDRESSES_MAX)
     const country = (ip: string): string | undefined => {
+      if (ip.length > ADDRESS_LENGTH_MAX) return undefined
       let code = known.get(ip)
       if (code === undefined) known.set(ip, (code = lookUp(reader, ip)))
       return code === UNKNOWN ? undefined : code

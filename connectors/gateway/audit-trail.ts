@@ -21,8 +21,13 @@ export interface AuditTrailParts {
 
 /** What is kept of a body that was refused: it may be anybody's, and anything. */
 const REFUSED_BYTES = 1_024
+/** The same of its headers, in characters, and of its path. */
+const REFUSED_HEADERS = 2_048
+const REFUSED_PATH = 512
 /** Refusals that are kept with what came, so that they cannot fill the disk. */
-const REFUSED = { perSecond: 50, burst: 500 } as const
+const REFUSED = { perSecond: 20, burst: 500 } as const
+/** A key of ours wherever it stands: in a header of a misspelt name, or in one where a proxy writes the URL. */
+const ANY_KEY = /onceward_[\w-]{43}/g
 const HIDDEN = '[hidden]'
 const SECRET_HEADERS = new Set(['authorization', KEY_HEADER, 'cookie', 'proxy-authorization'])
 
@@ -125,7 +130,7 @@ function refusedBody(exchange: Exchange): JsonObject {
           body_sha256: hash('sha256', body, 'hex'),
           ...bytes('body_begin', body.subarray(0, REFUSED_BYTES)),
         }
-  return { ...identity(exchange), ...head(exchange), ...kept }
+  return { ...identity(exchange), ...littleOf(head(exchange)), ...kept }
 }
 
 /** Text as text, anything else as base64 under a name that says so. */
@@ -133,14 +138,29 @@ function bytes(name: string, value: Buffer): JsonObject {
   return isUtf8(value) ? { [name]: value.toString('utf8') } : { [`${name}_base64`]: value.toString('base64') }
 }
 
-function head({ request, ip, keyId }: Exchange): JsonObject {
+function head({ request, ip, keyId }: Exchange): { headers: Json[]; ip: string; method: string; path: string } {
   const { rawHeaders } = request.raw
   const headers: Json[] = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
-    headers.push([name, SECRET_HEADERS.has(name.toLowerCase()) ? (keyId ?? HIDDEN) : value])
+    const shown = SECRET_HEADERS.has(name.toLowerCase()) ? (keyId ?? HIDDEN) : value.replaceAll(ANY_KEY, HIDDEN)
+    headers.push([name, shown])
   }
-  return { ip, method: request.method, path: withoutKey(request.url, keyId ?? HIDDEN), headers }
+  const path = withoutKey(request.url, keyId ?? HIDDEN).replaceAll(ANY_KEY, HIDDEN)
+  return { ip, method: request.method, path, headers }
+}
+
+/** So much of it as is kept of what was refused. */
+function littleOf({ headers, path, ...rest }: ReturnType<typeof head>): JsonObject {
+  let room = REFUSED_HEADERS
+  const kept = headers.filter((pair) => {
+    const { length } = JSON.stringify(pair)
+    if (length > room) return false
+    room -= length
+    return true
+  })
+  const cut = headers.length - kept.length
+  return { ...rest, path: path.slice(0, REFUSED_PATH), headers: kept, ...(cut === 0 ? {} : { headers_cut: cut }) }
 }
 
 /** The path with the key's id where the key was, however it was written there. */

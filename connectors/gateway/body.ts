@@ -65,6 +65,11 @@ export async function readBody(request: IncomingMessage, limit: number, held: He
   return await collect(request, limit, held)
 }
 
+/** Of a body that was read, as it came. Throws a refusal with 413. */
+export function checkSize(body: Buffer, limit: number): void {
+  if (body.length > limit) throw bodyTooLarge(limit)
+}
+
 function bodyTooLarge(limit: number): Refusal {
   return tooLarge(`the body has more than the ${limit} bytes that this source may send at once`)
 }

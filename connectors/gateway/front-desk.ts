@@ -10,6 +10,7 @@ import type {
   Provider,
   SourceLimits,
   StoredAnswer,
+  WebhookFacts,
 } from '../../core/ports/gateway.ts'
 import type { JsonObject } from '../../core/model/event.ts'
 import { Limiter } from '../../core/limiter.ts'
@@ -18,7 +19,7 @@ import type { Metrics } from '../../core/ports/metrics.ts'
 import { networkKey } from './addresses.ts'
 import { type AnswerCounts, answerOf, countAnswers } from './answers.ts'
 import { AuditTrail } from './audit-trail.ts'
-import { BodyBudget, checkMediaType, discard, type Held, readBody, unpack } from './body.ts'
+import { BodyBudget, checkMediaType, checkSize, discard, type Held, readBody, unpack } from './body.ts'
 import { clientCertificate } from './client-certificate.ts'
 import { EVENTS_MAX } from './contract.ts'
 import { countryOf, type Exchange, userAgentOf } from './exchange.ts'
@@ -40,6 +41,9 @@ export interface FrontDeskParts {
 /** Lines about a provider's bad signatures; an attacker must not fill the disk with them. */
 const FAILURE_LINES = { perSecond: 0.2, burst: 10 } as const
 
+/** What the bucket of one address holds, as a multiple of what it gains in a second. */
+const ADDRESS_BURST_SECONDS = 2
+
 export interface GivenAnswer extends StoredAnswer {
   readonly replayed?: boolean
 }
@@ -53,7 +57,9 @@ export class FrontDesk {
   readonly #trail: AuditTrail
   readonly #bodies: BodyBudget
   readonly #webhookBodies: BodyBudget
+  readonly #strangerBodies: BodyBudget
   readonly #events: Limiter
+  readonly #addresses: Limiter
   readonly #failures: Limiter
   readonly #lines: Limiter
 
@@ -63,7 +69,9 @@ export class FrontDesk {
     this.#trail = new AuditTrail(parts)
     this.#bodies = new BodyBudget(limits.bodyBytes)
     this.#webhookBodies = new BodyBudget(limits.webhookBytes)
+    this.#strangerBodies = new BodyBudget(limits.strangerBytes)
     this.#events = new Limiter(clock, limits.callers)
+    this.#addresses = new Limiter(clock, limits.callers)
     this.#failures = new Limiter(clock, limits.callers)
     this.#lines = new Limiter(clock, limits.callers)
   }
@@ -74,7 +82,7 @@ export class FrontDesk {
 
   /** Bytes of bodies that are in memory. */
   bodyBytes(): number {
-    return this.#bodies.bytes + this.#webhookBodies.bytes
+    return this.#bodies.bytes + this.#webhookBodies.bytes + this.#strangerBodies.bytes
   }
 
   /** `POST /v1/events` */
@@ -90,7 +98,9 @@ export class FrontDesk {
       exchange.body = await readBody(raw, limits.bodyBytes, held)
       const body = await unpack(exchange.body, raw.headers, { limit: limits.bodyBytes, held })
       const parsed = parseJson(body)
-      const events = this.#charged(source, limits, parsed.ok ? eventsIn(parsed.value) : parsed)
+      const found = parsed.ok ? eventsIn(parsed.value) : parsed
+      this.#chargeAddress(exchange, source, limits, found)
+      const events = this.#charged(source, limits, found)
       // 3. It is kept as it came, before anything is done with it.
       await this.#trail.request(exchange)
       // 4. The bus has it, or it is refused.
@@ -109,18 +119,22 @@ export class FrontDesk {
   /** `POST /v1/webhooks/:provider` */
   async webhook(exchange: Exchange, name: string): Promise<GivenAnswer> {
     const { raw } = exchange.request
-    const held = this.#webhookBodies.open()
+    const provider = exchange.directory.providers.get(name)
+    const held = (provider?.mayCall(callerOf(exchange)) === true ? this.#webhookBodies : this.#strangerBodies).open()
     try {
-      const provider = exchange.directory.providers.get(name)
       // 1. An address that has failed too often waits: what follows costs us work for each try.
       this.#refuseOften(exchange)
       // 2. The body, which the signature is about. A stranger is read as well, so that nobody learns which names there are.
-      exchange.body = await readBody(raw, provider?.limits.bodyBytes ?? this.#parts.limits.strangerBodyBytes, held)
+      exchange.body = await readBody(raw, this.#unknownBodyBytes(exchange), held)
       // 3. Whether the provider sent it.
       if (provider === undefined) throw this.#failed(exchange)
-      exchange.source = provider.source.name
+      const { limits, source } = provider
+      exchange.source = source.name
       Object.assign(exchange, this.#admitted(exchange, provider, exchange.body))
       checkMediaType(raw.headers)
+      checkSize(exchange.body, limits.bodyBytes)
+      // Each call is kept whole, and a repeat costs no events: without this, one that was captured could fill the disk.
+      this.#chargeCall(source, limits)
       // 4. It is kept as it came, repeats too.
       await this.#trail.request(exchange)
       // 5. It is answered once; a repeat gets that answer.
@@ -135,7 +149,7 @@ export class FrontDesk {
 
   #caller(exchange: Exchange): KeySource {
     const { request, directory, receivedAt, ip } = exchange
-    const presented = presentedKey(request.headers, request.query)
+    const presented = presentedKey(request.raw.headersDistinct, request.query)
     const caller = presented === undefined ? undefined : directory.keys.find(presented.key, receivedAt)
     if (caller === undefined || (presented?.inUrl === true && !caller.source.public)) {
       // Keys are looked up first: whoever has one is not held up by others behind the same address.
@@ -148,6 +162,17 @@ export class FrontDesk {
     if (allowIps !== undefined && !allowIps.has(ip)) throw forbidden('this key may not be used from this address')
     if (!scopes.has('events:write')) throw forbidden('this key may not send events; it has no scope events:write')
     return caller.source
+  }
+
+  /** So many may be read of anybody, whichever provider is called. */
+  #unknownBodyBytes({ directory }: Exchange): number {
+    const limits = [...directory.providers.values()].map((provider) => provider.limits.bodyBytes)
+    return Math.max(this.#parts.limits.unknownBodyBytes, ...limits)
+  }
+
+  #chargeCall({ name }: EventSource, { eventsPerSecond, burst }: SourceLimits): void {
+    const wait = this.#events.take(`calls ${name}`, { perSecond: eventsPerSecond, burst }, 1)
+    if (wait > 0) throw limited(`this provider may call ${eventsPerSecond} times a second; wait`, wait)
   }
 
   #refuseOften({ ip }: Exchange): void {
@@ -164,8 +189,7 @@ export class FrontDesk {
   #admitted(exchange: Exchange, provider: Provider, body: Buffer): Pick<Exchange, 'requestId' | 'contentId'> {
     const { request, ip, receivedAt } = exchange
     const admission = provider.admit({
-      ip,
-      clientCertificate: clientCertificate(request.socket),
+      ...callerOf(exchange),
       rawHeaders: request.raw.rawHeaders,
       body,
       now: receivedAt,
@@ -248,6 +272,21 @@ export class FrontDesk {
     throw malformed('the body is no JSON object')
   }
 
+  /** Before the source's own rate, so that whoever has a key that anybody can read uses up no more than their own share of it. */
+  #chargeAddress(
+    { ip }: Exchange,
+    { name }: EventSource,
+    limits: SourceLimits,
+    found: Parsed<readonly unknown[]>,
+  ): void {
+    const { perAddress, batch } = limits
+    if (perAddress === undefined) return
+    const size = { perSecond: perAddress, burst: Math.max(perAddress * ADDRESS_BURST_SECONDS, batch) }
+    const amount = Math.min(Math.max(1, found.ok ? found.value.length : 1), batch)
+    const wait = this.#addresses.take(`${name} ${networkKey(ip)}`, size, amount)
+    if (wait > 0) throw limited(`one address may send ${perAddress} events a second; wait`, wait)
+  }
+
   /** Takes what is sent off the source's rate: each event, or the try alone where there are none to be seen. */
   #charged<T>(source: EventSource, limits: SourceLimits, parsed: Parsed<readonly T[]>): readonly T[] {
     const batch = Math.min(limits.batch, EVENTS_MAX)
@@ -284,6 +323,11 @@ export class FrontDesk {
     if (counts.conflict > 0) metrics.gatewayConflicts.add(counts.conflict, { source })
     return counts
   }
+}
+
+/** What the connection tells of who calls. */
+function callerOf({ ip, request }: Exchange): Pick<WebhookFacts, 'ip' | 'clientCertificate'> {
+  return { ip, clientCertificate: clientCertificate(request.socket) }
 }
 
 /** The answers to a body's items in their order: `taken` answers those that the mapping could read. */

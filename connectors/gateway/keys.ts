@@ -70,22 +70,18 @@ export interface PresentedKey {
   readonly inUrl: boolean
 }
 
-type HeaderValues = Readonly<Record<string, string | readonly string[] | undefined>>
+/** Each header with all its values, as they came: Node drops every Authorization but the first from the others. */
+type HeaderValues = Readonly<Record<string, readonly string[] | undefined>>
 
 /** The key that a request shows; undefined: none, or more than one, which somebody in between may see in another order. */
 export function presentedKey(headers: HeaderValues, query: unknown): PresentedKey | undefined {
-  const found: PresentedKey[] = []
-  const [, bearer] = /^bearer +(\S+) *$/i.exec(text(headers['authorization']) ?? '') ?? []
-  if (bearer !== undefined) found.push({ key: bearer, inUrl: false })
-  const header = text(headers[KEY_HEADER])
-  if (header !== undefined) found.push({ key: header, inUrl: false })
+  const { authorization = [], [KEY_HEADER]: keys = [] } = headers
+  if (authorization.length > 1) return undefined
+  const [, bearer] = /^bearer +(\S+) *$/i.exec(authorization[0] ?? '') ?? []
+  const found = [...(bearer === undefined ? [] : [bearer]), ...keys].map((key) => ({ key, inUrl: false }))
   const parameter = typeof query === 'object' && query !== null ? Object.entries(query) : []
   for (const [name, value] of parameter) {
     if (name === KEY_PARAMETER) found.push({ key: typeof value === 'string' ? value : '', inUrl: true })
   }
   return found.length === 1 ? found[0] : undefined
-}
-
-function text(value: string | readonly string[] | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }

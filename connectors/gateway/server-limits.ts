@@ -20,8 +20,13 @@ export interface ServerLimits {
   readonly bodyBytes: number
   /** The same of webhooks, whose bodies must be read before it is known who sent them: strangers cannot fill the other. */
   readonly webhookBytes: number
-  /** Of a webhook whose provider is not known. */
-  readonly strangerBodyBytes: number
+  /** The same of webhooks that are surely not their provider's: whoever sends slowly holds memory without ever failing. */
+  readonly strangerBytes: number
+  /**
+   * Of one webhook, at least, before it is known who sent it; more where some provider may send more. The same for each, or what is
+   * too large would tell which providers there are.
+   */
+  readonly unknownBodyBytes: number
   /** Failed attempts of one client address, as a bucket. */
   readonly failures: { readonly perSecond: number; readonly burst: number }
   /** Client addresses and sources that are remembered. */
@@ -41,7 +46,8 @@ export const SERVER_LIMITS: ServerLimits = {
   requestsPerConnection: 100_000,
   bodyBytes: 128 * 1_024 * 1_024,
   webhookBytes: 64 * 1_024 * 1_024,
-  strangerBodyBytes: 262_144,
+  strangerBytes: 16 * 1_024 * 1_024,
+  unknownBodyBytes: 262_144,
   failures: { perSecond: 1, burst: 30 },
   callers: 10_000,
   drainMs: 15_000,

@@ -130,6 +130,8 @@ export interface SourceLimits {
   readonly eventsPerSecond: number
   /** Events that its bucket holds. */
   readonly burst: number
+  /** Events a second of one client address (IPv6: of its /64), with a burst of two seconds; undefined: as many as the source. */
+  readonly perAddress?: number | undefined
   /** Of one request, after unpacking. */
   readonly bodyBytes: number
   /** Events of one request. */
@@ -181,6 +183,8 @@ export interface Provider {
   readonly limits: SourceLimits
   /** Its clients show certificates: the gateway's TLS then asks for them. */
   readonly asksForCertificate: boolean
+  /** Whether it may be the provider's as far as its connection tells: the address, the certificate. Asked before a body is read. */
+  mayCall(facts: Pick<WebhookFacts, 'ip' | 'clientCertificate'>): boolean
   /** Whether a request is the provider's own. Never throws, and takes as long for every signature that does not hold. */
   admit(facts: WebhookFacts): Admission
   /** The events of a body that was admitted. Never throws. */

@@ -151,7 +151,7 @@ export class Desk implements ReviewDesk {
 
   async #matcher(filter: LetterFilter): Promise<(letter: LetterView) => boolean> {
     const { causes, rule, from, until, user, error, states, eventName } = filter
-    const shape = error === undefined ? undefined : errorShape(error)
+    const isError = error === undefined ? undefined : errorMatcher(error)
     const names = rule === undefined ? new Set<string>() : namesOf(await this.#rules(), rule)
     return (letter) =>
       (causes === undefined || causes.includes(letter.cause)) &&
@@ -160,7 +160,7 @@ export class Desk implements ReviewDesk {
       (until === undefined || letter.at < until) &&
       (user === undefined || letter.userId === user) &&
       (eventName === undefined || letter.eventName === eventName) &&
-      (shape === undefined || letter.error.includes(shape)) &&
+      (isError === undefined || isError(letter)) &&
       (rule === undefined ||
         (letter.about === 'task' ? letter.ruleId === rule : letter.eventName !== null && names.has(letter.eventName)))
   }
@@ -173,6 +173,16 @@ function requireOneForEvent(order: ReviewOrder, ids: readonly string[]): void {
     'ONCEWARD_E_LETTER_REFUSED',
     `a whole event takes the place of one letter, and ${new Set(ids).size} were named; name one, or say what is to be changed in each`,
   )
+}
+
+/**
+ * Letters of the same error, or whose detail has the text in it. Of a number or an id of a reward nothing is left but what stands for any
+ * of them: that alone would be nearly every letter, and whoever writes it means that one.
+ */
+function errorMatcher(text: string): (letter: LetterView) => boolean {
+  const shape = errorShape(text)
+  const says = /\p{L}/u.test(shape)
+  return ({ error, detail }) => (says && error.includes(shape)) || detail.includes(text)
 }
 
 function namesOf(rules: RuleSet, ruleId: string): ReadonlySet<string> {

@@ -10,6 +10,9 @@ import type { Finding } from '../../core/audit/findings.ts'
 import { runCli } from '../cli/process.ts'
 import { entryOf } from './made-logs.ts'
 
+/** Colours a terminal, turns text around, and writes invisibly. */
+const HOSTILE = '\u009b31m \u202e \u{e0041} \u2028 é'
+
 let dir = ''
 const audit = (): string => join(dir, 'log')
 const anchors = (): string => join(dir, 'anchors')
@@ -25,7 +28,11 @@ beforeAll(async () => {
   })
   for (let n = 1; n <= 10; n += 1) await log.append([entryOf(n, 5)])
   await log.append([
-    { at: Date.parse('2025-11-03T12:00:00Z'), kind: 'request', body: { user_id: 'u_1', request_id: 'r_1' } },
+    {
+      at: Date.parse('2025-11-03T12:00:00Z'),
+      kind: 'request',
+      body: { user_id: 'u_1', request_id: 'r_1', body: HOSTILE },
+    },
   ])
   await log.close()
 })
@@ -48,13 +55,34 @@ describe('the commands around the audit log', () => {
     [['--from', '2025-11-03', '--until', '2025-11-04'], 1],
     [['--kind', 'refusal'], 1],
     [['--limit', '4'], 4],
-    [['--streams', 'other'], 0],
   ])('show %j prints %d records', async (flags, count) => {
     const { code, stdout } = await runCli(['audit', 'show', '--audit', audit(), ...flags])
     const lines = stdout.split('\n').filter((line) => line !== '')
     expect([code, lines.length]).toEqual([0, count])
     for (const line of lines) expect(JSON.parse(line)).toMatchObject({ stream: 'gateway-1', seq: expect.any(Number) })
   })
+
+  test('show lets nothing through that a terminal would obey, and says the same', async () => {
+    const { stdout } = await runCli(['audit', 'show', '--audit', audit(), '--user', 'u_1'])
+    expect(stdout).not.toMatch(/[\u0080-\u009f\u2028\u202e\u{e0041}]/u)
+    expect(JSON.parse(stdout)).toMatchObject({ body: { user_id: 'u_1', body: HOSTILE } })
+    const raw = await runCli(['audit', 'show', '--audit', audit(), '--user', 'u_1', '--raw'])
+    expect(raw.stdout).toContain(HOSTILE)
+  })
+
+  test.each([[['audit', 'list']], [['audit', 'show']], [['audit', 'retain', '--older-than', '1d', '--as', 'ann']]])(
+    '%j of a folder or a stream that is not there does not pass for an empty one',
+    async (command) => {
+      const gone = await runCli([...command, '--audit', join(dir, 'gone')])
+      expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot be read (ENOENT)') })
+      if (command[1] === 'retain') return
+      const misspelt = await runCli([...command, '--audit', audit(), '--streams', 'gateway-2'])
+      expect([misspelt.code, misspelt.stderr]).toEqual([
+        2,
+        expect.stringMatching(/there is no stream gateway-2; there are gateway-1/),
+      ])
+    },
+  )
 
   test('verify says what it saw, also where there is no anchor, and fails where there is no folder', async () => {
     const sound = await runCli(['audit', 'verify', '--audit', audit(), '--anchors', anchors()])

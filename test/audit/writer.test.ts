@@ -6,6 +6,7 @@ import { systemClock } from '../../core/clock.ts'
 import { readLine } from '../../core/audit/lines.ts'
 import type { AuditEntry } from '../../core/ports/audit.ts'
 import { type AuditLogOptions, openAuditLog } from '../../connectors/audit/audit-log.ts'
+import { verifyAudit } from '../../connectors/audit/verify.ts'
 import type { AuditStream } from '../../connectors/audit/chain-writer.ts'
 
 let folder = ''
@@ -58,6 +59,21 @@ describe('a stream of the audit log', () => {
       .map((line) => readLine(Buffer.from(line)))
       .flatMap((line) => (line.type === 'record' ? line.body : []))
     expect(bodies).toEqual(Array.from({ length: 100 }, (_, i) => `{"n":${i}}`))
+  })
+
+  test('takes the largest body that a gateway may be told to take, whatever stands in it', {
+    timeout: 60_000,
+  }, async () => {
+    const log = await open()
+    const body = '\u0001'.repeat(8 * 1_048_576)
+    await log.append([{ at: 1_700_000_000_000, kind: 'request', body: { body } }, entry(1)])
+    await log.close()
+    const findings: unknown[] = []
+    const [verified] = await verifyAudit({ folder, anchors: [], report: (one) => findings.push(one) })
+    expect([verified?.records, findings]).toEqual([2, []])
+    const again = await open()
+    await again.append([entry(2)])
+    await again.close()
   })
 
   test('closed segments cannot be written by their owner, open ones not by others', async () => {

@@ -29,6 +29,18 @@ describe('keys create', () => {
   })
 })
 
+test.each([
+  ['sources:\n  - name: web\n    key: x\n', /gateway\.yaml:3:5: a source has no key "key"; did you mean keys\?/],
+  [undefined, /gateway\.yaml cannot be read/],
+])('a broken file ends onceward gateway with the place, whether or not Kafka is there', async (text, says) => {
+  const dir = await mkdtemp(join(tmpdir(), 'onceward-gateway-'))
+  const path = join(dir, 'gateway.yaml')
+  if (text !== undefined) await writeFile(path, text)
+  const { code, stderr } = await runCli(['gateway', '--brokers', '127.0.0.1:1', '--gateway-file', path])
+  await rm(dir, { recursive: true })
+  expect([code, stderr]).toEqual([1, expect.stringMatching(says)])
+})
+
 describe.skipIf(!kafkaForTests().available)('onceward gateway on Kafka', () => {
   let kafka: TestKafka
   let dir = ''
@@ -133,13 +145,5 @@ describe.skipIf(!kafkaForTests().available)('onceward gateway on Kafka', () => {
     await load
     const there = new Set(await onTheBus())
     expect(accepted.filter((id) => !there.has(id))).toEqual([])
-  })
-
-  test('a broken file ends it at the start, with the place', async () => {
-    const path = join(dir, 'gateway.yaml')
-    await writeFile(path, 'sources:\n  - name: web\n    key: x\n')
-    const { code, stderr } = await runCli(['gateway', '--brokers', kafka.brokers, '--gateway-file', path])
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/gateway\.yaml:3:5: a source has no key "key"; did you mean keys\?/)
   })
 })

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createKey } from '../../cli/gateway/new-key.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { directoryOf, event, KEY, keySource, LIMITS, startGateway, type TestGateway } from './gateway-harness.ts'
 
@@ -227,4 +228,37 @@ test('the key stands in no answer and in no entry of the audit log', async () =>
   expect(gateway.audit.entries.length).toBeGreaterThan(3)
   expect(kept).toContain('backend_1')
   for (const secret of [KEY, encodeURIComponent(KEY), 'nonsense']) expect(kept).not.toContain(secret)
+})
+
+test('a key stands in no entry either where somebody has put it into another place', async () => {
+  const [lost = ''] = createKey('lost').split('\n')
+  const elsewhere = { authorization: undefined, 'x-apikey': lost, 'x-original-uri': `/v1/events?key=${lost}` }
+  await gateway.send({ json: event(), headers: elsewhere })
+  await gateway.send({ json: event(), headers: { ...elsewhere, 'x-api-key': KEY } })
+  await gateway.send({ json: event(), path: `/v1/events?api-key=${lost}`, headers: { authorization: undefined } })
+  expect(gateway.audit.entries.map(({ kind }) => kind)).toEqual(['refusal', 'request', 'answer', 'refusal'])
+  expect(JSON.stringify(gateway.audit.entries)).not.toContain(lost)
+})
+
+test('of what strangers send little is kept, however large their headers are', async () => {
+  const headers = { authorization: undefined, 'x-large': 'x'.repeat(12_000), 'x-small': 'yes' }
+  await gateway.send({ json: event(), path: `/v1/events?${'p'.repeat(2_000)}`, headers })
+  const [entry] = gateway.audit.entries
+  expect(JSON.stringify(entry).length).toBeLessThan(4_096)
+  expect(entry?.body['headers_cut']).toBe(1)
+  expect(entry?.body['headers']).toContainEqual(['x-small', 'yes'])
+})
+
+test('one address cannot use up the rate of a source whose key anybody has', async () => {
+  const limits = { ...LIMITS, eventsPerSecond: 100, burst: 100, perAddress: 1, batch: 3 }
+  gateway.use(directoryOf({ sources: [keySource({ limits })], trustedProxies: ['127.0.0.1'] }))
+  const from = async (ip: string, events = 1): Promise<number> => {
+    const json = Array.from({ length: events }, (_, index) => event(`e_${index}`))
+    const answer = await gateway.send({ json, headers: { authorization: `Bearer ${KEY}`, 'x-forwarded-for': ip } })
+    return answer.status
+  }
+  expect([await from('203.0.113.7', 2), await from('203.0.113.7', 2)]).toEqual([202, 429])
+  for (let n = 0; n < 200; n++) expect([202, 429]).toContain(await from('2001:db8::1'))
+  expect(await from('2001:db8::2')).toBe(429)
+  expect([await from('2001:db8:0:1::1', 3), await from('203.0.113.8')]).toEqual([202, 202])
 })

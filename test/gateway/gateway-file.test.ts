@@ -64,7 +64,7 @@ sources:
     keys: [{ id: a, hash: ${hash('a')} }, { id: b, hash: ${hash('b').toUpperCase().replace('SHA', 'sha')}, not_after: 2026-12-31T00:00:00Z }]
     events: [login]
     allow_ips: [203.0.113.0/24]
-    limits: { events_per_second: 5, burst: 7, body: 1MiB, batch: 3 }
+    limits: { events_per_second: 5, burst: 7, per_address: 2, body: 1MiB, batch: 3 }
     dead_letters: true
   - { name: back, keys: [{ id: c, hash: ${hash('c')} }], scopes: [events:write, dlq:read] }
 ${PROVIDER}
@@ -79,7 +79,7 @@ tls: { cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem }`)
     expect(key?.notAfter).toBe(Date.parse('2026-12-31T00:00:00Z'))
     expect(source).toMatchObject({
       source: { trusted: false, deadLetters: true, privacy: { pass: ['context.ip'], hash: ['context.ip'] } },
-      limits: { eventsPerSecond: 5, burst: 7, bodyBytes: 1_048_576, batch: 3 },
+      limits: { eventsPerSecond: 5, burst: 7, perAddress: 2, bodyBytes: 1_048_576, batch: 3 },
     })
     expect([...(directory.keys.find('c', 0)?.source.scopes ?? [])]).toEqual(['events:write', 'dlq:read'])
   })

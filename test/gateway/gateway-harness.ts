@@ -48,6 +48,7 @@ export function provider(change: Partial<Provider> & { readonly name?: string } 
     source: { name, kind: 'webhook', events: undefined, trusted: true, privacy: PRIVACY, deadLetters: true },
     limits: LIMITS,
     asksForCertificate: false,
+    mayCall: () => true,
     admit: admitGood,
     map: (body) =>
       Array.isArray(body['events'])

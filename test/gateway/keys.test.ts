@@ -36,6 +36,8 @@ describe('a key', () => {
     expect(await status({ 'x-api-key': `${KEY}x` })).toBe(401)
     expect(await status({ 'x-api-key': 'x'.repeat(5_000) })).toBe(401)
     expect(await status({ 'x-api-key': [KEY, KEY] })).toBe(401)
+    expect(await status({ authorization: [`Bearer ${KEY}`, 'Bearer other'] })).toBe(401)
+    expect(await status({ authorization: [`Bearer ${KEY}`, `Bearer ${KEY}`] })).toBe(401)
     expect(await status({ authorization: `Basic ${KEY}` })).toBe(401)
     expect(await status({ authorization: KEY })).toBe(401)
     expect(await status({ authorization: `Bearer ${KEY}`, 'x-api-key': 'other' })).toBe(401)

@@ -12,6 +12,7 @@ import {
   startGateway,
   type TestGateway,
 } from './gateway-harness.ts'
+import { rawClient } from './raw-client.ts'
 
 let gateway: TestGateway
 beforeEach(async () => {
@@ -148,6 +149,15 @@ describe('a webhook', () => {
     expect((await webhook('r4', { events: [event('a')] })).status).toBe(202)
   })
 
+  test('that is sent again and again is kept at the rate of its provider', async () => {
+    gateway.use(directoryOf({ providers: [provider({ limits: { ...LIMITS, eventsPerSecond: 1, burst: 3 } })] }))
+    const body = { events: [event('a')] }
+    const statuses: number[] = []
+    for (let n = 0; n < 5; n++) statuses.push((await webhook('r5', body)).status)
+    expect(statuses).toEqual([202, 202, 202, 429, 429])
+    expect(gateway.audit.entries.filter(({ kind }) => kind === 'request')).toHaveLength(3)
+  })
+
   test('two at once do the work once', async () => {
     const body = { events: [event('a')] }
     const answers = await Promise.all([webhook('r5', body), webhook('r5', body), webhook('r5', body)])
@@ -192,6 +202,38 @@ describe('who does not say who it is', () => {
     expect(gateway.counts.get('gatewaySignatureFailures provider=gameco problem=signature')).toBe(2)
     expect(gateway.counts.get('gatewaySignatureFailures provider=gameco problem=request_id')).toBe(1)
     expect(gateway.intake.letters).toMatchObject([{ from: 'webhook/gameco' }, { from: 'webhook/gameco' }])
+  })
+
+  test('does not learn from the size that is too large which providers there are', async () => {
+    const limits = { ...LIMITS, bodyBytes: 5_000 }
+    gateway.use(directoryOf({ providers: [provider({ limits }), provider({ name: 'small', limits: LIMITS })] }))
+    for (const size of [4_000, 6_000, 100_000, 300_000]) {
+      const body = JSON.stringify({ events: [event()], more: 'x'.repeat(size) })
+      const answers = await Promise.all(
+        ['gameco', 'small', 'nobody'].map((name) =>
+          webhook('r1', undefined, { body, path: `/v1/webhooks/${name}`, headers: { 'x-test-signature': 'bad' } }),
+        ),
+      )
+      expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
+    }
+    expect((await webhook('r1', { events: [event()], more: 'x'.repeat(6_000) })).status).toBe(413)
+  })
+
+  test('and sends slowly cannot take the memory that providers have', async () => {
+    await gateway.close()
+    const near = provider({ mayCall: ({ ip }) => ip === '127.0.0.1' })
+    const far = provider({ name: 'far', mayCall: () => false })
+    const directory = directoryOf({ providers: [near, far] })
+    gateway = await startGateway({ limits: { webhookBytes: 2_000, strangerBytes: 2_000 }, directory })
+    const slow = await Promise.all(['far', 'nobody'].map(() => rawClient(gateway.port)))
+    for (const [index, name] of ['far', 'nobody'].entries()) {
+      const head = `POST /v1/webhooks/${name} HTTP/1.1\r\nHost: h\r\nContent-Length: 950\r\n\r\n`
+      slow[index]?.write(head + 'x'.repeat(949))
+    }
+    await expect.poll(() => gateway.gateway.state().bodyBytes).toBe(2 * 949)
+    expect((await webhook('r1', { events: [event()], more: 'x'.repeat(1_000) })).status).toBe(202)
+    for (const client of slow) client.destroy()
+    await expect.poll(() => gateway.gateway.state().bodyBytes).toBe(0)
   })
 
   test('leaves little in the audit log: size, hash and the beginning of the body', async () => {

@@ -46,7 +46,16 @@ describe('the country of an address', () => {
 
   it('is not known of what is no address, or one that the file does not have', async () => {
     const { geo } = await opened('two.mmdb', TWO)
-    const asked = ['', 'localhost', '203.0.113', '203.0.113.7/24', '2001:db8::1', '::ffff:nonsense', '999.1.1.1']
+    const asked = [
+      '',
+      'localhost',
+      '203.0.113',
+      '203.0.113.7/24',
+      '2001:db8::1',
+      '::ffff:nonsense',
+      '999.1.1.1',
+      `fe80::1%${'x'.repeat(99)}`,
+    ]
     expect(asked.map((ip) => geo.country(ip))).toEqual(asked.map(() => undefined))
     await geo.close()
   })

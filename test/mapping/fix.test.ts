@@ -24,6 +24,13 @@ function problems(reading: FixReading): readonly string[] {
   return reading.ok ? [] : reading.problems.map(({ line, column, message }) => `${line}:${column} ${message}`)
 }
 
+test('a fix of too many changes is told that alone: no change is held against all others', () => {
+  const unset = Array.from({ length: 5_000 }, () => '- payload.stake').join('\n')
+  expect(problems(compileFix({ file: 'fix.yaml', text: `unset:\n${unset}\n` }))).toEqual([
+    '1:1 a fix changes at most 100 fields',
+  ])
+})
+
 describe('a fix', () => {
   test('sets what a formula, a text, a template, a table and a time give, and unsets', () => {
     const text = `

@@ -30,12 +30,9 @@ const SIGNED_HEADERS: readonly string[] = [
  * fresh. What costs least is asked first, so that nobody else makes us hash megabytes. Never throws.
  */
 export function admit(trust: ProviderTrust, facts: WebhookFacts): Admission {
-  const { addresses, certificates, keys, standardOnly } = trust
-  if (addresses?.has(plainAddress(facts.ip) ?? '') === false)
-    return refused('address', 'it comes from an address that allow_ips does not list')
-  if (certificates !== undefined && !isListed(certificates, facts.clientCertificate)) {
-    return refused('certificate', certificateProblem(facts))
-  }
+  const { keys, standardOnly } = trust
+  const stranger = strangeness(trust, facts)
+  if (stranger !== undefined) return stranger
   const headers = signedHeaders(facts.rawHeaders)
   const { body, now } = facts
   const signature = checkSignature({ headers, body, keys, now, standardOnly })
@@ -47,11 +44,28 @@ export function admit(trust: ProviderTrust, facts: WebhookFacts): Admission {
   return { ok: true, requestId, contentId: `body:${createHash('sha256').update(body).digest('hex')}` }
 }
 
+/** Whether address and certificate are listed. */
+export function mayCall(trust: ProviderTrust, facts: Pick<WebhookFacts, 'ip' | 'clientCertificate'>): boolean {
+  return strangeness(trust, facts) === undefined
+}
+
+function strangeness(
+  { addresses, certificates }: ProviderTrust,
+  facts: Pick<WebhookFacts, 'ip' | 'clientCertificate'>,
+): Admission | undefined {
+  if (addresses?.has(plainAddress(facts.ip) ?? '') === false)
+    return refused('address', 'it comes from an address that allow_ips does not list')
+  if (certificates !== undefined && !isListed(certificates, facts.clientCertificate)) {
+    return refused('certificate', certificateProblem(facts))
+  }
+  return undefined
+}
+
 function isListed(certificates: ReadonlySet<string>, shown: string | undefined): boolean {
   return shown !== undefined && certificates.has(shown)
 }
 
-function certificateProblem({ clientCertificate }: WebhookFacts): string {
+function certificateProblem({ clientCertificate }: Pick<WebhookFacts, 'clientCertificate'>): string {
   return clientCertificate === undefined
     ? 'it shows no client certificate that one of the client authorities has signed'
     : 'its client certificate is not among client_certificates'
