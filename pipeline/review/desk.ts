@@ -166,6 +166,15 @@ export class Desk implements ReviewDesk {
   }
 }
 
+/** One event in the place of many letters would be scored once, and what the others told would be gone. */
+function requireOneForEvent(order: ReviewOrder, ids: readonly string[]): void {
+  if (order.name !== 'fix' || order.fix.kind !== 'event' || new Set(ids).size <= 1) return
+  throw new OncewardError(
+    'ONCEWARD_E_LETTER_REFUSED',
+    `a whole event takes the place of one letter, and ${new Set(ids).size} were named; name one, or say what is to be changed in each`,
+  )
+}
+
 /**
  * Letters of the same error, or whose detail has the text in it. Of a number or an id of a reward nothing is left but what stands for any
  * of them: that alone would be nearly every letter, and whoever writes it means that one.
@@ -174,15 +183,6 @@ function errorMatcher(text: string): (letter: LetterView) => boolean {
   const shape = errorShape(text)
   const says = /\p{L}/u.test(shape)
   return ({ error, detail }) => (says && error.includes(shape)) || detail.includes(text)
-}
-
-/** One event in the place of many letters would be scored once, and what the others told would be gone. */
-function requireOneForEvent(order: ReviewOrder, ids: readonly string[]): void {
-  if (order.name !== 'fix' || order.fix.kind !== 'event' || new Set(ids).size <= 1) return
-  throw new OncewardError(
-    'ONCEWARD_E_LETTER_REFUSED',
-    `a whole event takes the place of one letter, and ${new Set(ids).size} were named; name one, or say what is to be changed in each`,
-  )
 }
 
 function namesOf(rules: RuleSet, ruleId: string): ReadonlySet<string> {
