@@ -6,8 +6,10 @@ import { isAboutProtection, protectsAtOnce, readProtection } from './protection-
 
 /**
  * Hands what an event says of KYC and responsible gaming to the gates, before any rule has seen the event: a reward that
- * the event itself brings is judged by it. It stands before the check for lateness, too. A late event is dead-lettered as
- * any other, but a self-exclusion must protect however late it comes; the newest word wins, so an old one does no harm.
+ * the event itself brings is judged by it. It stands before the checks for repeats and for lateness, too. A late event is
+ * dead-lettered as any other, but a self-exclusion must protect however late it comes, and also where somebody has sent another
+ * event under its id before: what does not count for points protects all the same. The newest word wins, so that neither an
+ * old one does harm, nor one that is heard again.
  * The players of such events are read with all else, so that a batch knows how much they may set free.
  */
 export function createProtection(): Operator<Arrival, Arrival> {

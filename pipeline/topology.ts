@@ -13,11 +13,11 @@ import { createRecordReader, type RecordReader, type ReaderOptions } from './rec
 /**
  * The whole way of an event through a worker:
  *
- *   events.raw ─▶ normalize ─▶ dedupe ─▶ protection ─▶ reorder ─▶ windows ─▶ score ─▶ cap ─▶ threshold ─▶ reward-emit ─▶ scores
- *                     │                       │           │                                                    │
- *                     └──────────▶ dlq ◀──────┼───────────┘                                                    │
- *                                             └─────────────────────────▶ gates ◀──────────────────────────────┘
- *                                                                           └─▶ reward.tasks
+ *   events.raw ─▶ normalize ─▶ protection ─▶ dedupe ─▶ reorder ─▶ windows ─▶ score ─▶ cap ─▶ threshold ─▶ reward-emit ─▶ scores
+ *                     │            │                      │                                                    │
+ *                     └──▶ dlq ◀───┼──────────────────────┘                                                    │
+ *                                  └─────────────────────────────▶ gates ◀─────────────────────────────────────┘
+ *                                                                    └─▶ reward.tasks
  *
  * normalize needs no state and runs when a batch is read; the others run once the state they asked for is at hand
  * (pipeline/batch.ts), and the gates once the line is through (pipeline/gate-phase.ts). Each is one file in operators/.
@@ -42,8 +42,8 @@ export function createTopology(options: TopologyOptions): Topology {
   return {
     read: createRecordReader(options),
     gated: options.gated ?? true,
-    line: line(createDedupe())
-      .to(createProtection())
+    line: line(createProtection())
+      .to(createDedupe())
       .to(createReorder())
       .to(createWindows())
       .to(createScore())

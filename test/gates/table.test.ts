@@ -280,6 +280,18 @@ describe('what events say', () => {
     expect(told(engine)).toHaveLength(3)
   })
 
+  test('a self-exclusion under an id that somebody has used before protects all the same', async () => {
+    const engine = engineOf({ type: 'loot' })
+    await engine.feed([login('x', 0), rg('x', 1, { type: 'self_exclusion' }), login('f', 2)])
+    expect(engine.output.counts).toMatchObject({ duplicates: 1, unique: 2, events: 3 })
+    expect(told(engine)).toEqual(['created x', 'player, kyc null, self_exclusion', 'frozen f self_exclusion'])
+    await engine.feed([
+      rg('y', 3, { type: 'self_exclusion', action: 'lifted' }),
+      rg('x', 1, { type: 'self_exclusion' }),
+    ])
+    expect(told(engine).slice(3)).toEqual(['player, kyc null', 'created f 2025-11-03T10:03:00.000Z'])
+  })
+
   test('the event that brings a reward is judged by what it says itself', async () => {
     const rule = { eventNames: ['kyc_status_changed', 'rg_event'] }
     const engine = engineOf({ type: 'cash', amount: 1 }, rule)

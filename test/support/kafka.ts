@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -125,9 +125,21 @@ async function localKafka(data: string, { proxyPort }: KafkaOptions): Promise<Te
       await broker.stop(kill ? 'SIGKILL' : 'SIGTERM')
       await broker.start()
     },
-    pause: () => broker.signal('SIGSTOP'),
+    pause: () => {
+      broker.signal('SIGSTOP')
+      untilStopped(broker.pid)
+    },
     resume: () => broker.signal('SIGCONT'),
   }
+}
+
+/** The signal has been sent, but threads on another processor work on until they hear of it: on a busy machine for long enough to answer. */
+function untilStopped(pid: number | undefined): void {
+  const tasks = `/proc/${pid}/task`
+  if (!existsSync(tasks)) return
+  const giveUpAt = clock.monotonic() + 5_000
+  const works = (task: string): boolean => !/\) [TtZX] /.test(readFileSync(join(tasks, task, 'stat'), 'utf8'))
+  while (clock.monotonic() < giveUpAt && readdirSync(tasks).some(works));
 }
 
 // A small heap and the quick compiler: tests start it often and use it little.
