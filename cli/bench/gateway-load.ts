@@ -77,13 +77,11 @@ class Load {
    * what it kept waiting counts from the instant at which it was due (no coordinated omission).
    */
   async #atRate(rate: number, start: number, until: number): Promise<void> {
-    for (let due = 0; ; await this.#clock.sleep(TICK_MS)) {
+    const dueAt = (request: number): number => start + (request * 1_000) / rate
+    for (let due = 0; dueAt(due) < until; await this.#clock.sleep(TICK_MS)) {
       const now = this.#clock.monotonic()
-      for (; start + (due * 1_000) / rate <= now; due++) {
-        const dueMs = start + (due * 1_000) / rate
-        if (dueMs >= until) return
-        this.#waiting.push(dueMs)
-      }
+      for (; dueAt(due) <= now && dueAt(due) < until; due++) this.#waiting.push(dueAt(due))
+      // The last ones too: nothing may be under way whose end would send them.
       this.#sendWaiting()
     }
   }

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { GatewayFigures } from '../../cli/bench/gateway.ts'
 import { runPhase } from '../../cli/bench/gateway-load.ts'
 import { gatewayFindings, gatewayReport } from '../../cli/bench/gateway-report.ts'
@@ -99,6 +99,24 @@ describe('the load', () => {
     expect({ seen, ...figures }).toMatchObject({ seen: 200, requests: 200, events: 200, accepted: 200, errors: {} })
     expect(figures.greatest).toBeGreaterThan(300)
     expect(figures.p95).toBeGreaterThan(200)
+  })
+
+  test('sends what is due last also where nothing is under way any more', async () => {
+    let answered = 0
+    const port = await serve((_, socket) => socket.write(ok(1), () => void answered++))
+    // All that is due after the first falls into its last look at the clock.
+    let now = 0
+    const jumping = {
+      ...clock,
+      monotonic: () => now,
+      sleep: async () => {
+        await vi.waitFor(() => expect(answered).toBeGreaterThan(0))
+        await clock.sleep(20)
+        now += 10_000
+      },
+    }
+    const figures = await runPhase({ ...job(port), clock: jumping }, { ...singles, rate: 5 }, 0)
+    expect(figures).toMatchObject({ requests: 5, accepted: 5, errors: {} })
   })
 
   test('tells by what it was answered where that is no success, and goes on', async () => {
