@@ -9,7 +9,7 @@ import { type Mutant, MUTANTS } from './mutants.ts'
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url))
 const FOLDERS = ['core', 'rules', 'state', 'operators', 'pipeline', 'connectors', 'cli', 'schemas']
-const SEEDS_MAX = 200
+const SEEDS_MAX = 400
 const AT_ONCE = 2
 
 interface Verdict {
