@@ -45,8 +45,8 @@ export function gatewayReport(figures: GatewayFigures): string {
       formatCount(requests / seconds),
       formatCount(events / seconds),
       ...[p50, p95, p99, greatest].map((ms) => ms.toFixed(1)),
-      cpuSeconds === undefined ? '' : ((cpuSeconds * 1e6) / Math.max(1, accepted)).toFixed(1),
-      rssBytes === undefined ? '' : `${Math.round(rssBytes / 2 ** 20)} MiB`,
+      ((cpuSeconds * 1e6) / Math.max(1, accepted)).toFixed(1),
+      `${Math.round(rssBytes / 2 ** 20)} MiB`,
     ],
   )
   const head = ['', 'requests/s', 'events/s', 'p50 ms', 'p95 ms', 'p99 ms', 'greatest', 'CPU us/event', 'RSS']

@@ -29,9 +29,9 @@ export interface GatewayBenchOptions {
 
 export interface GatewayFigures {
   readonly phases: readonly (PhaseFigures & {
-    /** Of the gateway, over the whole phase with its warm-up; undefined where it did not say. */
-    readonly cpuSeconds: number | undefined
-    readonly rssBytes: number | undefined
+    /** Of the gateway, over the whole phase with its warm-up. */
+    readonly cpuSeconds: number
+    readonly rssBytes: number
   })[]
   /** Events that stand on the bus at the end. */
   readonly onBus: number

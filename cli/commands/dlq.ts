@@ -12,17 +12,23 @@ import {
   optionalDb,
   optionalReason,
 } from '../settings/review.ts'
+import { optionalAudit } from '../settings/audit.ts'
 import { setting } from '../settings/setting.ts'
-import { allowNonDurableDb, brokers, dedupeWindow, prefix, reorderWindow, schemas } from '../settings/shared.ts'
+import {
+  allowNonDurableDb,
+  brokers,
+  dedupeWindow,
+  listenHost,
+  listenPort,
+  prefix,
+  reorderWindow,
+  schemas,
+} from '../settings/shared.ts'
 
 const group = 'Dead letters'
 const KAFKA = [brokers, prefix, schemas, ...REGISTRY, reorderWindow, dedupeWindow, ...KAFKA_SECURITY] as const
 const AUDIT = [
-  setting('audit', {
-    type: 'path',
-    placeholder: 'DIR',
-    help: 'folder of the audit log, in which each command and decision stands as well; none where it is left out',
-  }),
+  optionalAudit('each command and decision stands as well'),
   setting('audit-stream', {
     type: 'text',
     default: 'dlq',
@@ -198,16 +204,7 @@ ${BULK}`,
   },
 })
 
-const SERVE = [
-  setting('port', {
-    type: 'integer',
-    default: '8095',
-    min: 0,
-    max: 65_535,
-    help: 'port to listen on (0: any free one)',
-  }),
-  setting('host', { type: 'text', default: '127.0.0.1', placeholder: 'ADDRESS', help: 'address to listen on' }),
-] as const
+const SERVE = [listenPort('8095'), listenHost('127.0.0.1')] as const
 
 const serve = command({
   name: 'dlq serve',

@@ -1,31 +1,15 @@
+import { STREAM_NAME } from '../../core/audit/lines.ts'
 import { command } from '../command.ts'
-import { anchors } from '../settings/audit.ts'
+import { anchors, optionalAudit } from '../settings/audit.ts'
 import { gatewayFile } from '../settings/gateway.ts'
 import { KAFKA_SECURITY } from '../settings/kafka-security.ts'
 import { setting } from '../settings/setting.ts'
-import { brokers, metricsHost, metricsPort, prefix, schemas } from '../settings/shared.ts'
+import { brokers, listenHost, listenPort, metricsHost, metricsPort, prefix, schemas } from '../settings/shared.ts'
 
-const port = setting('port', {
-  type: 'integer',
-  default: '8080',
-  min: 0,
-  max: 65_535,
-  placeholder: 'PORT',
-  help: 'port to listen on (0: any free one)',
-})
+const port = listenPort('8080')
+const host = listenHost('0.0.0.0')
 
-const host = setting('host', {
-  type: 'text',
-  default: '0.0.0.0',
-  placeholder: 'ADDRESS',
-  help: 'address to listen on',
-})
-
-const audit = setting('audit', {
-  type: 'path',
-  placeholder: 'DIR',
-  help: 'folder of the audit log, in which each request stands as it came, before anything is done with it; none where it is left out',
-})
+const audit = optionalAudit('each request stands as it came, before anything is done with it')
 
 const auditStream = setting('audit-stream', {
   type: 'text',
@@ -33,7 +17,7 @@ const auditStream = setting('audit-stream', {
   placeholder: 'NAME',
   help: 'name of this gateway in the audit log; each gateway that writes into the same folder needs its own',
   pattern: {
-    test: /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$/,
+    test: STREAM_NAME,
     right: 'a name of a stream; use letters, digits, ".", "_" and "-"',
   },
 })

@@ -1,23 +1,10 @@
 import { parseDuration } from '../../core/durations.ts'
 import { command } from '../command.ts'
 import { setting } from '../settings/setting.ts'
-import { secretFile } from '../settings/shared.ts'
+import { listenHost, listenPort, secretFile } from '../settings/shared.ts'
 
-const port = setting('port', {
-  type: 'integer',
-  default: '8090',
-  min: 0,
-  max: 65_535,
-  placeholder: 'PORT',
-  help: 'port to listen on (0: any free one)',
-})
-
-const host = setting('host', {
-  type: 'text',
-  default: '127.0.0.1',
-  placeholder: 'ADDRESS',
-  help: 'address to listen on',
-})
+const port = listenPort('8090')
+const host = listenHost('127.0.0.1')
 
 const otherSecretFile = setting('other-secret-file', {
   type: 'path',

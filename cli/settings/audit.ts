@@ -10,6 +10,14 @@ export const audit = setting('audit', {
   help: 'folder of the audit log, with a folder for each stream',
 })
 
+/** For commands that audit themselves where a folder is given. `holds`: what stands in it, as a clause. */
+export const optionalAudit = (holds: string) =>
+  setting('audit', {
+    type: 'path',
+    placeholder: 'DIR',
+    help: `folder of the audit log, in which ${holds}; none where it is left out`,
+  })
+
 export const anchors = setting('anchors', {
   type: 'path',
   placeholder: 'DIR',

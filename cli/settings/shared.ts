@@ -59,6 +59,20 @@ export const metricsHost = setting('metrics-host', {
   help: 'address that the metrics port listens on',
 })
 
+/** Where a command listens that serves others. */
+export const listenPort = (standard: string) =>
+  setting('port', {
+    type: 'integer',
+    default: standard,
+    min: 0,
+    max: 65_535,
+    placeholder: 'PORT',
+    help: 'port to listen on (0: any free one)',
+  })
+
+export const listenHost = (standard: string) =>
+  setting('host', { type: 'text', default: standard, placeholder: 'ADDRESS', help: 'address to listen on' })
+
 export const schemas = setting('schemas', {
   type: 'path',
   placeholder: 'DIR',

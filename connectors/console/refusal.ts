@@ -1,23 +1,5 @@
-import { type ErrorCode, hasCode, OncewardError } from '../../core/errors.ts'
-
-/** An answer that says no. */
-export class Refusal extends Error {
-  readonly code: ErrorCode
-  readonly status: number
-  /** Seconds. */
-  readonly retryAfter: number | undefined
-
-  constructor(code: ErrorCode, status: number, message: string, retryAfter?: number) {
-    super(message)
-    this.code = code
-    this.status = status
-    this.retryAfter = retryAfter
-  }
-}
-
-export function malformed(message: string, status = 400): Refusal {
-  return new Refusal('ONCEWARD_E_REQUEST_MALFORMED', status, message)
-}
+import { hasCode, OncewardError } from '../../core/errors.ts'
+import { malformed, Refusal } from '../../core/refusal.ts'
 
 /** The same words whatever was wrong with the key. */
 export function unauthenticated(): Refusal {

@@ -2,7 +2,7 @@
 import { DLQ_REASONS } from '../../core/model/dlq.ts'
 import type { Json, JsonObject } from '../../core/model/event.ts'
 import { type FixSpec, LETTER_STATES, type LetterFilter, type ReviewOrder } from '../../core/ports/review.ts'
-import { malformed } from './refusal.ts'
+import { malformed } from '../../core/refusal.ts'
 
 /** Letters in one call, inclusive. */
 export const LETTERS_MAX = 1_000

@@ -5,7 +5,8 @@ import { countsJson, letterJson, outcomeJson, storyJson } from '../../core/lette
 import type { Health } from '../../core/ports/health.ts'
 import type { Logger } from '../../core/ports/logger.ts'
 import type { LetterOutcome, LetterView, ReviewDesk, ReviewOrder } from '../../core/ports/review.ts'
-import { forbidden, frameworkRefusal, malformed, Refusal, refusalOf, unauthenticated } from './refusal.ts'
+import { malformed, Refusal } from '../../core/refusal.ts'
+import { forbidden, frameworkRefusal, refusalOf, unauthenticated } from './refusal.ts'
 import { actorOf, type OrderRequest, readFilter, readList, readOrder } from './requests.ts'
 
 export type ReviewScope = 'dlq:read' | 'dlq:write'

@@ -9,7 +9,7 @@ import type { Metrics } from '../../core/ports/metrics.ts'
 import { KEY_HEADER, KEY_PARAMETER } from './contract.ts'
 import type { Exchange } from './exchange.ts'
 import { Limiter } from '../../core/limiter.ts'
-import type { Refusal } from './refusal.ts'
+import type { Refusal } from '../../core/refusal.ts'
 
 export interface AuditTrailParts {
   /** undefined: nothing is kept. */

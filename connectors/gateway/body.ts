@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { MEDIA_TYPES } from './contract.ts'
-import { ClientGone, malformed, overloaded, type Refusal, tooLarge } from './refusal.ts'
+import { malformed, type Refusal } from '../../core/refusal.ts'
+import { ClientGone, overloaded, tooLarge } from './refusal.ts'
 
 /** Bytes that are read on, and thrown away, so that a client that is still sending can read its refusal. */
 const DISCARD_BYTES_MAX = 1_048_576

@@ -1,6 +1,6 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { malformed, type Refusal, refusalBody } from './refusal.ts'
+import { malformed, type Refusal, refusalBody } from '../../core/refusal.ts'
 
 /** What a connection has brought so far. */
 interface Traffic {

@@ -25,7 +25,8 @@ import { EVENTS_MAX } from './contract.ts'
 import { countryOf, type Exchange, userAgentOf } from './exchange.ts'
 import { eventsIn, type Parsed, parseJson } from './json-body.ts'
 import { type KeySource, presentedKey } from './keys.ts'
-import { forbidden, limited, malformed, tooLarge, unauthenticated } from './refusal.ts'
+import { malformed } from '../../core/refusal.ts'
+import { forbidden, limited, tooLarge, unauthenticated } from './refusal.ts'
 import type { ServerLimits } from './server-limits.ts'
 
 export interface FrontDeskParts {

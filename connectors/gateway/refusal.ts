@@ -1,17 +1,5 @@
-import { type ErrorCode, hasCode, OncewardError } from '../../core/errors.ts'
-
-/** What a caller is told instead of an answer. */
-export class Refusal extends OncewardError {
-  readonly status: number
-  /** Seconds, for the header Retry-After. */
-  readonly retryAfter: number | undefined
-
-  constructor(code: ErrorCode, status: number, message: string, retryAfter?: number) {
-    super(code, message)
-    this.status = status
-    this.retryAfter = retryAfter
-  }
-}
+import { hasCode } from '../../core/errors.ts'
+import { Refusal } from '../../core/refusal.ts'
 
 /** The client has gone, or its connection was cut: nobody can be answered. */
 export class ClientGone extends Error {
@@ -21,10 +9,6 @@ export class ClientGone extends Error {
 /** How long a caller should wait where nobody can say how long it takes. */
 const BUS_AWAY_SECONDS = 2
 const AUDIT_AWAY_SECONDS = 5
-
-export function malformed(message: string, status = 400): Refusal {
-  return new Refusal('ONCEWARD_E_REQUEST_MALFORMED', status, message)
-}
 
 /** Always the same words: whoever guesses learns nothing. */
 export function unauthenticated(): Refusal {
@@ -80,9 +64,4 @@ export function failureOf(error: unknown): Failure {
     return { kind: 'refuse', refusal: new Refusal(error.code, 409, error.message) }
   }
   return { kind: 'bug', refusal: new Refusal('ONCEWARD_E_INTERNAL', 500, 'the gateway has failed; it is in its log') }
-}
-
-/** The body of a refusal. */
-export function refusalBody({ code, message }: Pick<Refusal, 'code' | 'message'>): string {
-  return JSON.stringify({ error: { code, message } })
 }

@@ -11,7 +11,8 @@ import { type Exchange, exchangeOf, sendJson } from './exchange.ts'
 import { FrontDesk, type FrontDeskParts, type GivenAnswer } from './front-desk.ts'
 import { listenOn } from './listening.ts'
 import { openApiDocument } from './openapi.ts'
-import { failureOf, malformed, type Refusal, refusalBody } from './refusal.ts'
+import { malformed, type Refusal, refusalBody } from '../../core/refusal.ts'
+import { failureOf } from './refusal.ts'
 import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts'
 
 export interface GatewayTls {
