@@ -8,7 +8,7 @@ import { RETENTION_STREAM, RETIRED } from '../../core/audit/retirement.ts'
 import type { Archive } from '../../core/ports/archive.ts'
 import type { AnchorPlace, AnchorReader, AuditLog } from '../../core/ports/audit.ts'
 import type { Context } from '../command.ts'
-import { canAsk, confirm } from '../replay/confirmation.ts'
+import { agreed } from '../replay/confirmation.ts'
 import { EXIT } from '../report.ts'
 import { publisherOf } from '../rules-control/publisher.ts'
 import { closing } from '../runtime.ts'
@@ -48,8 +48,7 @@ export async function retainCommand(context: Context<RetainSettings>): Promise<n
       for (const why of stays) terminal.note(why)
       await tell(context, 'forecast', drop)
       if (drop.length === 0) return code
-      const agreed = settings.yes || (canAsk() && (await confirm(`drop ${segmentsText(drop.length)}?`, signal)))
-      if (!agreed) {
+      if (!(await agreed(settings, `drop ${segmentsText(drop.length)}?`, signal))) {
         terminal.note('nothing was dropped; with --yes it is carried out')
         return code
       }

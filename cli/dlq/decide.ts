@@ -6,7 +6,7 @@ import { outcomeJson } from '../../core/letter-json.ts'
 import type { LetterOutcome, ReviewDesk, ReviewOrder } from '../../core/ports/review.ts'
 import type { Context } from '../command.ts'
 import { createProgress, formatCount } from '../progress.ts'
-import { canAsk, confirm } from '../replay/confirmation.ts'
+import { agreed } from '../replay/confirmation.ts'
 import { EXIT } from '../report.ts'
 import { mandateOf } from '../rewards/mandate.ts'
 import { type DeskSettings, withDesk } from './connection.ts'
@@ -46,7 +46,7 @@ export async function decideLetters(
     if (signal.aborted) return undefined
     await tell(context, 'forecast', forecast)
     if (forecast.done === 0) return exitOf(forecast)
-    if (!(settings.yes || (canAsk() && (await confirm(questionOf(order, forecast.done), signal))))) {
+    if (!(await agreed(settings, questionOf(order, forecast.done), signal))) {
       terminal.note('nothing was changed; with --yes it is carried out')
       return exitOf(forecast)
     }

@@ -16,6 +16,15 @@ export async function confirm(question: string, signal: AbortSignal): Promise<bo
   }
 }
 
+/** Whether a command may go on after its dry run: told so by --yes, or by somebody on the terminal. */
+export async function agreed(
+  { yes }: { readonly yes: boolean },
+  question: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return yes || (canAsk() && (await confirm(question, signal)))
+}
+
 /** Whether somebody sits there who can be asked. */
 export function canAsk(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY

@@ -7,7 +7,7 @@ import { formatMoney } from '../../core/money.ts'
 import { COMMAND_TARGETS_MAX, type Outcome, type PoolPositions } from '../../core/ports/back-office.ts'
 import type { Context } from '../command.ts'
 import { createProgress } from '../progress.ts'
-import { canAsk, confirm } from '../replay/confirmation.ts'
+import { agreed } from '../replay/confirmation.ts'
 import { EXIT } from '../report.ts'
 import { textTable } from '../text-table.ts'
 import { jsonOf, OutcomeTally } from './outcomes.ts'
@@ -42,7 +42,7 @@ export async function runBulk<T>(bulk: Bulk<T>, context: Context<BulkSettings>):
   if (signal.aborted) return undefined
   await print(context, { phase: 'forecast', tally: forecast, positions })
   if (forecast.done === 0) return forecast.refused > 0 ? EXIT.failed : EXIT.fine
-  if (!(settings.yes || (await agreed(`${verb} ${plural(forecast.done)}?`, signal)))) {
+  if (!(await agreed(settings, `${verb} ${plural(forecast.done)}?`, signal))) {
     terminal.note('nothing was changed; with --yes it is carried out')
     return forecast.refused > 0 ? EXIT.failed : EXIT.fine
   }
@@ -83,10 +83,6 @@ async function through<T>(
     tell?.(Math.min(at + COMMAND_TARGETS_MAX, targets.length))
   }
   return tally
-}
-
-async function agreed(question: string, signal: AbortSignal): Promise<boolean> {
-  return canAsk() && (await confirm(question, signal))
 }
 
 async function print(
